@@ -1,0 +1,160 @@
+"""Rows of the engine. They are written by `controlplane.engine` in set-based statements and read by the API.
+
+Times are whole microseconds since 1970 (UTC) in columns ending in `_at_us`: the same on every database, exact, and cheap to
+compare. Documents that are only carried (history, attempts, outputs …) are JSON texts. Every key begins with the tenant.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class Execution(models.Model):
+    """One run of a flow revision. `version` grows with every write: what a cache compares."""
+
+    pk = models.CompositePrimaryKey("tenant_id", "id")
+    tenant_id = models.CharField(max_length=100)
+    id = models.CharField(max_length=22)
+    namespace = models.CharField(max_length=150)
+    flow_id = models.CharField(max_length=100)
+    flow_revision = models.IntegerField()
+    state = models.CharField(max_length=12)
+    history = models.TextField()  # [["CREATED", at_us], …]
+    labels = models.JSONField(default=list)  # [{"key", "value"}, …]
+    inputs = models.TextField(null=True)
+    outputs = models.TextField(null=True)
+    variables = models.TextField(null=True)
+    trigger = models.TextField(null=True)
+    cursor = models.TextField()
+    error = models.TextField(null=True)  # {"code", "message"}
+    version = models.BigIntegerField(default=0)
+    task_run_count = models.IntegerField(default=0)
+    parent_id = models.CharField(max_length=22, null=True)
+    original_id = models.CharField(max_length=22, null=True)
+    created_at_us = models.BigIntegerField()
+    started_at_us = models.BigIntegerField(null=True)
+    ended_at_us = models.BigIntegerField(null=True)
+
+    class Meta:
+        db_table = "execution"
+        indexes = [
+            models.Index(fields=["tenant_id", "created_at_us"], name="execution_by_date"),
+            models.Index(fields=["tenant_id", "namespace", "flow_id", "created_at_us"], name="execution_by_flow"),
+            models.Index(
+                fields=["tenant_id", "state"],
+                name="execution_open",
+                condition=~models.Q(state__in=["SUCCESS", "WARNING", "FAILED", "KILLED", "CANCELLED", "RETRIED"]),
+            ),
+        ]
+
+
+class TaskRun(models.Model):
+    """One task inside an execution. `seq` is the order of creation within the execution."""
+
+    pk = models.CompositePrimaryKey("tenant_id", "execution_id", "id")
+    tenant_id = models.CharField(max_length=100)
+    execution_id = models.CharField(max_length=22)
+    id = models.CharField(max_length=22)
+    seq = models.IntegerField()
+    task_id = models.CharField(max_length=256)
+    parent_id = models.CharField(max_length=22, null=True)
+    value = models.TextField(null=True)
+    iteration = models.IntegerField(null=True)
+    path = models.TextField(null=True)  # JSON list: values of its ancestors that have one, outermost first
+    state = models.CharField(max_length=12)
+    history = models.TextField()
+    attempt = models.IntegerField()  # number of the current or last attempt, from 1; 0 = none yet
+    attempts = models.TextField()  # [{"state", "history", "workerId", "logLines", "error"}, …]
+    outputs = models.TextField(null=True)
+    cursor = models.TextField(null=True)  # flowables: where they stand
+    items = models.TextField(null=True)  # ForEach: its values, written once
+    created_at_us = models.BigIntegerField()
+    started_at_us = models.BigIntegerField(null=True)
+    ended_at_us = models.BigIntegerField(null=True)
+
+    class Meta:
+        db_table = "task_run"
+        indexes = [
+            models.Index(fields=["tenant_id", "execution_id", "task_id"], name="task_run_by_task"),
+            models.Index(
+                fields=["tenant_id", "execution_id"],
+                name="task_run_open",
+                condition=~models.Q(state__in=["SUCCESS", "WARNING", "FAILED", "KILLED", "CANCELLED", "RETRIED", "SKIPPED"]),
+            ),
+        ]
+
+
+class HandOut(models.Model):
+    """What waits for, or is leased to, a worker. Gone when the attempt's result is recorded.
+
+    `lease_id` null = waiting. `stop` = a kill was asked for; the gateway tells the worker.
+    """
+
+    pk = models.CompositePrimaryKey("tenant_id", "task_run_id")
+    tenant_id = models.CharField(max_length=100)
+    task_run_id = models.CharField(max_length=22)
+    execution_id = models.CharField(max_length=22)
+    attempt = models.IntegerField()
+    namespace = models.CharField(max_length=150)
+    flow_id = models.CharField(max_length=100)
+    flow_revision = models.IntegerField()
+    task_id = models.CharField(max_length=256)
+    worker_group = models.CharField(max_length=100)
+    light = models.BooleanField()
+    context = models.TextField()
+    seq = models.BigIntegerField()  # waiting order
+    lease_id = models.CharField(max_length=22, null=True)
+    worker_id = models.CharField(max_length=22, null=True)
+    lease_until_us = models.BigIntegerField(null=True)
+    stop = models.BooleanField(default=False)
+
+    class Meta:
+        db_table = "hand_out"
+        indexes = [
+            models.Index(
+                fields=["tenant_id", "worker_group", "light", "seq"],
+                name="hand_out_waiting",
+                condition=models.Q(lease_id__isnull=True),
+            ),
+            models.Index(fields=["lease_until_us"], name="hand_out_leases", condition=models.Q(lease_id__isnull=False)),
+            models.Index(fields=["worker_id"], name="hand_out_by_worker", condition=models.Q(lease_id__isnull=False)),
+            models.Index(fields=["tenant_id", "execution_id"], name="hand_out_by_execution"),
+        ]
+
+
+class Timer(models.Model):
+    """Something the machine must be told at a time: a retry that is due, an attempt that outlived its timeout."""
+
+    id = models.BigAutoField(primary_key=True)
+    tenant_id = models.CharField(max_length=100)
+    execution_id = models.CharField(max_length=22)
+    task_run_id = models.CharField(max_length=22)
+    attempt = models.IntegerField()
+    kind = models.CharField(max_length=20)  # retry | timeout
+    due_at_us = models.BigIntegerField()
+
+    class Meta:
+        db_table = "timer"
+        indexes = [
+            models.Index(fields=["due_at_us"], name="timer_due"),
+            models.Index(fields=["tenant_id", "execution_id", "task_run_id"], name="timer_by_task_run"),
+        ]
+
+
+class Metric(models.Model):
+    """A number a task run reported."""
+
+    id = models.BigAutoField(primary_key=True)
+    tenant_id = models.CharField(max_length=100)
+    execution_id = models.CharField(max_length=22)
+    task_run_id = models.CharField(max_length=22)
+    task_id = models.CharField(max_length=256)
+    name = models.CharField(max_length=200)
+    kind = models.CharField(max_length=10)  # counter | timer | gauge
+    value = models.FloatField()
+    tags = models.TextField()  # JSON object
+    at_us = models.BigIntegerField()
+
+    class Meta:
+        db_table = "metric"
+        indexes = [models.Index(fields=["tenant_id", "execution_id"], name="metric_by_execution")]

@@ -1,0 +1,41 @@
+"""The jobs themselves: thin, each a `run_once` of the service it belongs to."""
+
+from __future__ import annotations
+
+import threading
+
+from django.conf import settings
+
+from controlplane.engine import sweeper
+from controlplane.engine.service import Engine, EngineUnavailable, install, installed
+from controlplane.jobs.app import app
+from controlplane.platform import database
+from controlplane.platform.wakeups import hub
+
+_local = threading.local()
+
+
+@app.task  # type: ignore[untyped-decorator]
+def sweep() -> dict[str, int]:
+    """Expired leases and due timers."""
+    return sweeper.run_once(_connection(), _engine())
+
+
+def _connection() -> database.Database:
+    found: database.Database | None = getattr(_local, "database", None)
+    if found is None:
+        found = _local.database = database.connect(database.url_of_settings(settings.DATABASES["default"]))
+    return found
+
+
+def _engine() -> Engine:
+    """The engine of this process; a jobs-only process starts one at its first job."""
+    try:
+        return installed()
+    except EngineUnavailable:
+        from controlplane.catalog.engine_flows import flow_of
+
+        engine = Engine(database.url_of_settings(settings.DATABASES["default"]), flow_of, hub)
+        engine.start()
+        install(engine)
+        return engine

@@ -1,0 +1,100 @@
+"""Addresses of REST and console. Most literal first; no trailing slashes, no redirects.
+
+Everything of a tenant is at `/api/v1/{tenant}/…`; older clients leave the tenant out and mean `main`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.urls import URLPattern, URLResolver, include, path, re_path
+
+from controlplane.accounts import api as accounts
+from controlplane.accounts.shell import console_page, console_root
+from controlplane.catalog import api as catalog
+from controlplane.catalog import plugins
+from controlplane.executions import api as executions
+from controlplane.files import api as files
+from controlplane.logs import api as logs
+from controlplane.openapi import api as openapi
+from controlplane.streaming import StreamsLiveElsewhere
+from controlplane.tenants import api as tenants
+
+Routes = list[URLPattern | URLResolver]
+
+_FLOW = "<str:namespace>/<str:flow_id>"
+
+execution_routes: Routes = [
+    path("executions", executions.ExecutionListView.as_view(legacy=True)),
+    path("executions/search", executions.ExecutionSearchView.as_view()),
+    path(f"executions/flows/{_FLOW}", executions.FlowForExecutionView.as_view()),
+    path("executions/<str:execution_id>/actions/kill", executions.KillView.as_view()),
+    path("executions/<str:execution_id>/kill", executions.KillView.as_view(legacy=True)),
+    path("executions/<str:execution_id>/follow", StreamsLiveElsewhere.as_view(operation="followExecution")),
+    path("executions/<str:execution_id>/flow", executions.ExecutionFlowView.as_view()),
+    path("executions/<str:execution_id>/file", executions.ExecutionFileView.as_view()),
+    path("executions/<str:execution_id>/file/metas", executions.ExecutionFileMetasView.as_view()),
+    path("executions/<str:execution_id>/file/preview", executions.ExecutionFilePreviewView.as_view()),
+    path("executions/<str:execution_id>", executions.ExecutionView.as_view()),
+    path(f"executions/{_FLOW}", executions.CreateExecutionView.as_view()),
+    path("outputs/executions/<str:execution_id>", executions.OutputsView.as_view()),
+    path("outputs/tasks/<str:execution_id>", executions.TaskOutputsListView.as_view()),
+    path("outputs/tasks/<str:execution_id>/<str:task_run_id>", executions.TaskOutputsView.as_view()),
+    path("outputs/<str:execution_id>", executions.TaskOutputsListView.as_view(legacy=True)),
+    path("outputs/<str:execution_id>/<str:task_run_id>", executions.TaskOutputsView.as_view(legacy=True)),
+    path("metrics/<str:execution_id>", executions.MetricsView.as_view()),
+]
+flow_routes: Routes = [
+    path("flows", catalog.FlowsView.as_view()),
+    path("flows/search", catalog.FlowSearchView.as_view()),
+    path("flows/distinct-namespaces", catalog.NamespaceNamesView.as_view()),
+    path("flows/validate", catalog.FlowValidationView.as_view()),
+    path("flows/bulk", catalog.FlowBulkView.as_view()),
+    path("flows/<str:namespace>", catalog.NamespaceFlowsView.as_view()),
+    path(f"flows/{_FLOW}", catalog.FlowView.as_view()),
+    path(f"flows/{_FLOW}/revisions", catalog.FlowRevisionsView.as_view()),
+    path(f"flows/{_FLOW}/tasks/<str:task_id>", catalog.FlowTaskView.as_view()),
+]
+log_routes: Routes = [
+    path("logs/search", logs.LogSearchView.as_view()),
+    path("logs/<str:execution_id>/download", logs.LogDownloadView.as_view()),
+    path("logs/<str:execution_id>/follow", StreamsLiveElsewhere.as_view(operation="followLogs")),
+    path("logs/<str:execution_id>", logs.ExecutionLogsView.as_view()),
+]
+namespace_routes: Routes = [
+    path("namespaces/<str:namespace>/files", files.NamespaceFilesView.as_view()),
+    path("namespaces/<str:namespace>/files/directory", files.NamespaceFolderView.as_view()),
+    path("namespaces/<str:namespace>/files/stats", files.NamespaceFileStatsView.as_view()),
+    path("namespaces/<str:namespace>/files/search", files.NamespaceFileSearchView.as_view()),
+    path("namespaces/<str:namespace>/files/revisions", files.NamespaceFileRevisionsView.as_view()),
+    path("namespaces/<str:namespace>/files/export", files.NamespaceFileExportView.as_view()),
+]
+instance_routes: Routes = [
+    path("setup", accounts.SetupView.as_view()),
+    path("login", accounts.LoginView.as_view()),
+    path("logout", accounts.LogoutView.as_view()),
+    path("me", accounts.MeView.as_view()),
+    path("me/api-tokens", accounts.MyTokensView.as_view()),
+    path("me/api-tokens/<str:token_id>", accounts.MyTokenView.as_view()),
+    path("configs", tenants.ConfigurationView.as_view()),
+    path("openapi.json", openapi.OpenApiView.as_view()),
+    path("plugins/schemas/<str:kind>", plugins.SchemaView.as_view()),
+    path("plugins/<str:cls>", plugins.PluginView.as_view()),
+]
+tenant_routes: Routes = [*execution_routes, *flow_routes, *log_routes, *namespace_routes]
+_MAIN: dict[str, Any] = {"tenant": "main"}
+
+urlpatterns: Routes = [
+    path("api/v1/", include(instance_routes)),
+    path("api/v1/", include(tenant_routes), _MAIN),
+    path("api/v1/<str:tenant>/", include(tenant_routes)),
+    path("login", accounts.LoginView.as_view(legacy=True)),
+    path("logout", accounts.LogoutView.as_view(legacy=True)),
+    path("ping", accounts.ping),
+    path("", console_root),
+    re_path(r"^ui(?:/(?P<rest>.*))?$", console_page),
+]
+
+handler400 = "controlplane.platform.middleware.bad_request"
+handler404 = "controlplane.platform.middleware.not_found"
+handler500 = "controlplane.platform.middleware.server_error"

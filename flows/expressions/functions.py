@@ -1,0 +1,188 @@
+"""Functions that compute from their arguments and the context alone (expressions §7). Others come in through `Scope`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from flows.errors import ExpressionError
+from flows.expressions import serial
+from flows.expressions.attributes import Undefined
+from flows.expressions.compiler import capture
+from flows.expressions.operators import compare, inclusive_range, is_number, type_error
+from flows.expressions.printing import is_sequence, to_text
+from flows.expressions.registry import function
+from flows.expressions.scope import Frame
+from flows.expressions.template import VALUE_DEPTH_MAX, compile_template
+from flows.limits import EXPRESSION_DEPTH_MAX
+
+
+@function("max")
+def maximum(frame: Frame, *values: Any) -> Any:
+    """The greatest of its arguments."""
+    return _extreme("max", ">", values)
+
+
+@function("min")
+def minimum(frame: Frame, *values: Any) -> Any:
+    """The least of its arguments."""
+    return _extreme("min", "<", values)
+
+
+def _extreme(name: str, symbol: str, values: tuple[Any, ...]) -> Any:
+    if not values:
+        raise ExpressionError(f"Function `{name}` needs at least one argument", code="expression.arguments")
+    best = values[0]
+    for value in values[1:]:
+        if best is None or compare(symbol, value, best):
+            best = value
+    if best is not None and not is_number(best):
+        raise type_error(f"`{name}` expects numbers", best)
+    return best
+
+
+@function("range", "start end increment")
+def range_(frame: Frame, start: Any, end: Any, increment: Any = 1) -> list[Any]:
+    """The list from start to end, both included."""
+    return inclusive_range(start, end, increment, frame.budget)
+
+
+@function("block", "name")
+def block(frame: Frame, name: Any) -> str:
+    """What the block of that name prints."""
+    body = frame.template.blocks.get(name) if isinstance(name, str) else None
+    if body is None:
+        raise ExpressionError(f"There is no block `{to_text(name, frame.budget)}`", code="expression.unknown_block")
+    frame.budget.spend(10)
+    frame.budget.enter()
+    try:
+        return capture(body, frame)
+    finally:
+        frame.budget.leave()
+
+
+@function("parent")
+def parent(frame: Frame) -> str:
+    """Templates have no parents here, so a parent block is empty."""
+    return ""
+
+
+@function("render", "toRender recursive")
+def render(frame: Frame, value: Any, recursive: Any = True) -> Any:
+    """Renders a text, list or map with the current context, until nothing changes unless `recursive` is false."""
+    return _rendered(frame, value, recursive is not False, 0)
+
+
+@function("renderOnce", "toRender")
+def render_once(frame: Frame, value: Any) -> Any:
+    """Renders once: what the result holds in braces stays text."""
+    return _rendered(frame, value, False, 0)
+
+
+def _rendered(frame: Frame, value: Any, recursive: bool, depth: int) -> Any:
+    if isinstance(value, str):
+        return _rendered_text(frame, value, recursive)
+    if depth > VALUE_DEPTH_MAX:
+        raise ExpressionError(f"The value nests deeper than {VALUE_DEPTH_MAX} levels", code="expression.too_deep")
+    if isinstance(value, Mapping):
+        frame.budget.elements(len(value))
+        result: dict[Any, Any] = {}
+        for key, item in value.items():
+            name = _rendered_text(frame, key, recursive) if isinstance(key, str) else key
+            result.setdefault(name, _rendered(frame, item, recursive, depth + 1))
+        return result
+    if is_sequence(value):
+        frame.budget.elements(len(value))
+        return [_rendered(frame, item, recursive, depth + 1) for item in value]
+    return value
+
+
+def _rendered_text(frame: Frame, text: str, recursive: bool) -> str:
+    for _ in range(EXPRESSION_DEPTH_MAX):
+        if "{" not in text:
+            return text
+        frame.budget.spend(1 + len(text) // 20)
+        before = text
+        frame.budget.enter()
+        try:
+            template = compile_template(text)
+            inner = Frame(frame.visible(), frame.functions, frame.budget, template)
+            text = template.text(inner)
+            frame.guarded = frame.guarded or inner.guarded
+        finally:
+            frame.budget.leave()
+        if not recursive or text == before:
+            return text
+    raise ExpressionError(
+        f"Too many rendering attempts: the text still changes after {EXPRESSION_DEPTH_MAX} renderings", code="expression.too_deep"
+    )
+
+
+@function("fromJson json", "json")
+def from_json(frame: Frame, text: Any) -> Any:
+    """The value of a JSON text; null stays null."""
+    if text is None:
+        return None
+    if not isinstance(text, str):
+        raise type_error("`fromJson` expects a text", text)
+    return serial.parse_json(text, frame.budget)
+
+
+@function("yaml", "yaml")
+def yaml_(frame: Frame, text: Any) -> Any:
+    """The value of a YAML text; null stays null."""
+    if text is None:
+        return None
+    if not isinstance(text, str):
+        raise type_error("`yaml` expects a text", text)
+    return serial.parse_yaml(text, frame.budget)
+
+
+@function("printContext fetchContext")
+def context(frame: Frame) -> Mapping[str, Any]:
+    """All variables of the context."""
+    return frame.visible()
+
+
+@function("currentEachOutput", "outputs")
+def current_each_output(frame: Frame, outputs: Any) -> Any:
+    """Of a task's outputs inside a loop, those of the present iteration: along the values of the parents, then its own."""
+    taskrun = frame.variables.get("taskrun")
+    value = taskrun.get("value") if isinstance(taskrun, Mapping) else None
+    parents = frame.variables.get("parents")
+    path: list[Any] = []
+    for one in reversed(cast("Sequence[Any]", parents)) if is_sequence(parents) else ():
+        parent_run = one.get("taskrun") if isinstance(one, Mapping) else None
+        if isinstance(parent_run, Mapping) and parent_run.get("value") is not None:
+            path.append(parent_run["value"])
+    if value is not None:
+        path.append(value)
+    found = outputs
+    for step in path:
+        key = step if isinstance(step, str) else to_text(step, frame.budget)
+        if not isinstance(found, Mapping) or key not in found:
+            raise Undefined(f"There is no output for the iteration `{key[:60]}`")
+        found = found[key]
+    return found
+
+
+@function("tasksWithState", "state")
+def tasks_with_state(frame: Frame, state: Any) -> list[dict[str, Any]]:
+    """The task runs in a state, as `{taskId, value, state}`; `value` only inside loops."""
+    if not isinstance(state, str):
+        raise type_error("`tasksWithState` expects the name of a state", state)
+    wanted = state.upper()
+    found: list[dict[str, Any]] = []
+    tasks = frame.variables.get("tasks")
+    for task_id, entry in tasks.items() if isinstance(tasks, Mapping) else ():
+        if not isinstance(entry, Mapping):
+            continue
+        frame.budget.spend(len(entry) + 1)
+        if isinstance(entry.get("state"), str):
+            if entry["state"] == wanted:
+                found.append({"taskId": task_id, "state": wanted})
+            continue
+        for value, one in entry.items():
+            if isinstance(one, Mapping) and one.get("state") == wanted:
+                found.append({"taskId": task_id, "value": value, "state": wanted})
+    return found

@@ -1,0 +1,124 @@
+"""JSON and YAML texts inside templates, bounded by the budget of the rendering."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+import yaml
+
+from flows.errors import ExpressionError
+from flows.expressions.budget import Budget
+from flows.expressions.printing import JSON_DEPTH_MAX, float_text, int_text, is_sequence, to_text
+
+JSON_EXPANSION = 8
+"""Bytes of memory a byte of JSON may stand for (`[[],[],…` is the worst)."""
+
+
+def parse_json(text: str, budget: Budget) -> Any:
+    """The value of a JSON text. Raises ExpressionError when it is none or would cost too much."""
+    budget.produce(len(text))
+    budget.spend(text.count(",") // JSON_EXPANSION + 1)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        shown = text if len(text) <= 80 else text[:80] + "…"
+        raise ExpressionError(f"`{shown}` is no valid JSON: {error}", code="expression.invalid_json") from None
+
+
+def parse_yaml(text: str, budget: Budget) -> Any:
+    """The value of a YAML text, read with the rules and limits of flow sources."""
+    # Imported here: flows.spec reads templates, so at import time the dependency runs the other way.
+    from flows.spec.source import read_source
+
+    budget.produce(len(text))
+    budget.spend(text.count("\n") // JSON_EXPANSION + 1)
+    document = read_source(text, allow_scalar=True)
+    if document.problems:
+        raise ExpressionError(f"The text is no valid YAML: {document.problems[0]}", code="expression.invalid_yaml")
+    return document.root.plain() if document.root is not None else None
+
+
+_PLAIN_TEXT = re.compile(r"[A-Za-z_/.][\w ./()+=@%$-]*(?<! )")
+_LOOKS_TYPED = re.compile(
+    r"(?i:null|true|false|yes|no|on|off|y|n|~)|[-+.]?[0-9][0-9_,.:eExXoO+-]*|\.(?:inf|nan)|[0-9]{4}-[0-9]{2}-[0-9]{2}.*",
+    re.DOTALL,
+)
+
+
+def dump_yaml(value: Any, budget: Budget) -> str:
+    """YAML text: no document marker, least quotes, lists indented below their key, a line break at the end."""
+    lines: list[str] = []
+    _dump(value, 0, lines, budget, 0)
+    return "\n".join(lines) + "\n"
+
+
+def _dump(value: Any, indent: int, lines: list[str], budget: Budget, depth: int) -> None:
+    if depth > JSON_DEPTH_MAX:
+        raise ExpressionError(f"The value nests deeper than {JSON_DEPTH_MAX} levels", code="expression.too_deep")
+    pad = " " * indent
+    if isinstance(value, Mapping) and value:
+        for key, item in value.items():
+            name = _scalar(key if isinstance(key, str) else to_text(key, budget), 0, budget)
+            _entry(f"{pad}{name}:", item, indent, lines, budget, depth)
+    elif (is_sequence(value) or isinstance(value, AbstractSet)) and value:
+        for item in value:
+            if isinstance(item, (Mapping, list, tuple)) and item:
+                start = len(lines)
+                _dump(item, indent + 2, lines, budget, depth + 1)
+                lines[start] = f"{pad}- {lines[start][indent + 2 :]}"
+            else:
+                _entry(f"{pad}-", item, indent, lines, budget, depth)
+    else:
+        line = pad + _scalar(value, indent, budget)
+        budget.produce(len(line) + 1)
+        lines.append(line)
+
+
+def _entry(head: str, item: Any, indent: int, lines: list[str], budget: Budget, depth: int) -> None:
+    budget.produce(len(head) + 1)
+    if isinstance(item, Mapping) and item:
+        lines.append(head)
+        _dump(item, indent + 2, lines, budget, depth + 1)
+    elif (is_sequence(item) or isinstance(item, AbstractSet)) and item:
+        lines.append(head)
+        _dump(item, indent + 2, lines, budget, depth + 1)
+    else:
+        text = _scalar(item, indent, budget)
+        budget.produce(len(text))
+        lines.append(f"{head} {text}")
+
+
+def _scalar(value: Any, indent: int, budget: Budget) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return int_text(value)
+    if isinstance(value, float):
+        return float_text(value)
+    if isinstance(value, Mapping):
+        return "{}"
+    if is_sequence(value) or isinstance(value, AbstractSet):
+        return "[]"
+    text = value if isinstance(value, str) else to_text(value, budget)
+    budget.produce(len(text) * 2)
+    if "\n" in text and not text.startswith((" ", "\n")) and text.isprintable() is False and _block_safe(text):
+        pad = " " * (indent + 2)
+        keep = "" if text.endswith("\n") else "-"
+        if text.endswith("\n\n"):
+            keep = "+"
+        body = text[:-1] if text.endswith("\n") else text
+        return f"|{keep}\n" + "\n".join(pad + line if line else "" for line in body.split("\n"))
+    if _PLAIN_TEXT.fullmatch(text) and not _LOOKS_TYPED.fullmatch(text):
+        return text
+    dumped: str = yaml.safe_dump(text, default_style='"', allow_unicode=True, width=float("inf"))
+    return dumped.rstrip("\n")
+
+
+def _block_safe(text: str) -> bool:
+    return all(character.isprintable() or character == "\n" for character in text)

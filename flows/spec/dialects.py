@@ -1,0 +1,69 @@
+"""Old spellings → the present ones. Both are accepted for ever (flow-language §15); nothing else knows the old names."""
+
+from __future__ import annotations
+
+from flows.plugins import Catalogue, TaskType
+from flows.spec.source import Entry, MapNode
+
+FLOW_NAMES = {"taskDefaults": "pluginDefaults"}
+INPUT_NAMES = {"name": "id"}
+RETRY_NAMES = {"maxAttempt": "maxAttempts"}
+TASK_NAMES = {"minLogLevel": "logLevel"}
+CHECK_NAMES = {"condition": "when"}
+
+OLD_TYPE_PREFIXES: tuple[tuple[str, str], ...] = (
+    ("io.kestra.core.tasks.flows.", "io.kestra.plugin.core.flow."),
+    ("io.kestra.core.tasks.debugs.", "io.kestra.plugin.core.debug."),
+    ("io.kestra.core.tasks.executions.", "io.kestra.plugin.core.execution."),
+    ("io.kestra.core.tasks.log.", "io.kestra.plugin.core.log."),
+    ("io.kestra.core.tasks.states.", "io.kestra.plugin.core.state."),
+    ("io.kestra.core.tasks.storages.", "io.kestra.plugin.core.storage."),
+    ("io.kestra.core.tasks.trigger.", "io.kestra.plugin.core.trigger."),
+    ("io.kestra.core.tasks.", "io.kestra.plugin.core."),
+    ("io.kestra.core.models.triggers.types.", "io.kestra.plugin.core.trigger."),
+    ("io.kestra.core.models.conditions.types.", "io.kestra.plugin.core.condition."),
+    ("io.kestra.core.runners.", "io.kestra.plugin.core.runner."),
+    ("io.kestra.plugin.fs.http.", "io.kestra.plugin.core.http."),
+)
+
+OLD_TYPES = {
+    "io.kestra.core.tasks.debugs.Echo": "io.kestra.plugin.core.log.Log",
+    "io.kestra.core.tasks.scripts.Bash": "io.kestra.plugin.scripts.shell.Commands",
+    "io.kestra.core.tasks.scripts.Python": "io.kestra.plugin.scripts.python.Commands",
+    "io.kestra.core.tasks.flows.EachSequential": "io.kestra.plugin.core.flow.EachSequential",
+    "io.kestra.core.tasks.flows.Flow": "io.kestra.plugin.core.flow.Subflow",
+    "io.kestra.plugin.core.flow.WaitFor": "io.kestra.plugin.core.flow.LoopUntil",
+}
+
+
+def renamed(node: MapNode, names: dict[str, str]) -> MapNode:
+    """The map with old property names replaced; a present name that stands beside its old one wins."""
+    if not any(old in node.entries for old in names):
+        return node
+    entries: dict[str, Entry] = {}
+    for key, entry in node.entries.items():
+        new = names.get(key, key)
+        if new == key or new not in node.entries:
+            entries[new] = entry
+    return MapNode(node.line, node.column, entries)
+
+
+def present_types(name: str) -> tuple[str, ...]:
+    """The identifiers a type name may stand for, the written one first."""
+    found = [name]
+    if name in OLD_TYPES:
+        found.append(OLD_TYPES[name])
+    for old, new in OLD_TYPE_PREFIXES:
+        if name.startswith(old):
+            found.append(new + name.removeprefix(old))
+            break
+    return tuple(found)
+
+
+def task_type(catalogue: Catalogue, name: str) -> type[TaskType] | None:
+    """The class a type name stands for, old names included."""
+    for candidate in present_types(name):
+        found = catalogue.get(candidate)
+        if found is not None:
+            return found
+    return None

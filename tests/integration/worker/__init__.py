@@ -1,0 +1,1 @@
+"""Promises of the worker, over real gRPC and real processes."""

@@ -1,0 +1,1 @@
+"""Rules of this project, as tests whose messages teach."""

@@ -1,0 +1,1 @@
+"""Promises of the worker, without sockets or processes."""
