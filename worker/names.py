@@ -10,7 +10,7 @@ from worker.errors import FileRefused
 
 _NAME_BYTES_MAX = 1_024
 _PART_BYTES_MAX = 255
-_DRIVE = re.compile(r"^[A-Za-z]:")
+_DRIVE = re.compile(r"^[A-Za-z]:(/|$)")
 
 
 def safe_name(name: str) -> str:

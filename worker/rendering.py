@@ -15,7 +15,7 @@ from wire import gateway
 
 from flows.expressions import Names, Scope, names_in, render_value
 from flows.plugins import Catalogue, TaskType
-from flows.spec.duration import parse_duration
+from flows.spec.durations import parse_duration
 from worker.errors import TaskFailed
 
 _MACHINE_ONLY = frozenset(

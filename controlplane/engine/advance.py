@@ -18,6 +18,8 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
+from wire import gateway
+from wire.ids import new_id
 
 from controlplane.engine import store
 from controlplane.engine.dispatch import Channel, Dispatcher, GroupKey
@@ -32,8 +34,6 @@ from flows.machine.events import Created
 from flows.machine.execution import Execution
 from flows.machine.states import State
 from flows.spec.model import Flow, Task
-from wire import gateway
-from wire.ids import new_id
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ class Advance:
             if not execution.state.terminated:
                 self._cache[key] = execution
         runs = sum(len(execution.runs) for execution in self._cache.values()) if len(self._cache) > 50 else 0
-        while len(self._cache) > CACHE_EXECUTIONS_MAX or runs > CACHE_TASK_RUNS_MAX and len(self._cache) > 1:
+        while len(self._cache) > CACHE_EXECUTIONS_MAX or (runs > CACHE_TASK_RUNS_MAX and len(self._cache) > 1):
             _, execution = self._cache.popitem(last=False)
             runs -= len(execution.runs)
 
@@ -197,7 +197,11 @@ class _Batch:
     def _park(self, key: Key, execution: Execution, error: Exception) -> None:
         """Ends an execution whose state can no longer be trusted, with a report, from what is stored of it."""
         code = error.code if isinstance(error, HeadraceError) else "machine.fault"
-        text = str(error) if isinstance(error, HeadraceError) else f"internal fault ({type(error).__name__}); see the control plane's log"
+        text = (
+            str(error)
+            if isinstance(error, HeadraceError)
+            else f"internal fault ({type(error).__name__}); see the control plane's log"
+        )
         if key not in self._new:
             execution = store.load_executions(self.database, [key]).get(key, execution)
         execution.runs.clear()
@@ -224,7 +228,9 @@ class _Batch:
                 lease_id = new_id()
                 self._leases[(key, hand_out.run.id)] = (channel, lease_id)
                 execution = self.executions[key]
-                self._assign(channel, execution, hand_out.task, hand_out.run.id, hand_out.attempt, lease_id, orjson.dumps(hand_out.context))
+                self._assign(
+                    channel, execution, hand_out.task, hand_out.run.id, hand_out.attempt, lease_id, orjson.dumps(hand_out.context)
+                )
             if len(channels) < len(hand_outs):
                 self.outcome.waiting.add(group)
 
@@ -232,7 +238,9 @@ class _Batch:
         self, channel: Channel, execution: Execution, task: Task, run_id: str, attempt: int, lease_id: str, found: bytes
     ) -> None:
         self.outcome.assigned.setdefault(channel, []).append(
-            assign_message(execution.id, execution.namespace, execution.flow_id, execution.revision, task, run_id, attempt, lease_id, found)
+            assign_message(
+                execution.id, execution.namespace, execution.flow_id, execution.revision, task, run_id, attempt, lease_id, found
+            )
         )
 
     # -- save ---------------------------------------------------------------------------------------------------------
@@ -264,8 +272,7 @@ class _Batch:
             )
             timers_void.extend((*key, run_id) for run_id in effects.timers_void)
             timers.extend((*key, timer.task_run_id, timer.attempt, timer.kind, timer.due_at) for timer in effects.timers)
-            for hand_out in effects.hand_outs.values():
-                hand_outs.append(self._hand_out_row(key, execution, hand_out, until))
+            hand_outs.extend(self._hand_out_row(key, execution, hand_out, until) for hand_out in effects.hand_outs.values())
             self.outcome.changed.append(key)
         database.insert("execution", store.EXECUTION_ALL, executions_new)
         database.update("execution", store.EXECUTION_KEYS, store.EXECUTION_CHANGING, executions_changed)
@@ -307,7 +314,7 @@ class _Batch:
 
     def _stops(self) -> None:
         """Attempts that must end: their workers are told after the commit, and the row remembers it for another gateway."""
-        rows = []
+        rows: list[Row] = []
         for key, effects in self.effects.items():
             ended = effects.stopped | (effects.withdrawn if self.executions[key].state is State.KILLED else set())
             rows.extend((key[0], run_id) for run_id in ended if run_id not in effects.created)
@@ -328,7 +335,7 @@ class _Batch:
             wanted = min(room, CLAIM_MAX)
             skip = "FOR UPDATE SKIP LOCKED" if self.database.postgres else ""
             rows = self.database.execute(
-                "SELECT task_run_id, attempt, execution_id, namespace, flow_id, flow_revision, task_id, context FROM hand_out"
+                "SELECT task_run_id, attempt, execution_id, namespace, flow_id, flow_revision, task_id, context FROM hand_out"  # noqa: S608
                 " WHERE tenant_id = ? AND worker_group = ? AND light = ? AND lease_id IS NULL ORDER BY seq LIMIT ? " + skip,
                 (tenant, name, light, wanted),
             )
@@ -342,7 +349,14 @@ class _Batch:
             leased: list[Row] = []
             for channel, row in zip(channels, rows, strict=False):
                 run_id, attempt, execution_id, namespace, flow_id, revision, task_id, found = row
-                task = self._advance._load_flow(tenant, namespace, flow_id, revision).task(task_id)
+                try:
+                    task = self._advance._load_flow(tenant, namespace, flow_id, revision).task(task_id)
+                except (HeadraceError, KeyError):
+                    # It stays where it is, in nobody's way; the next event of its execution parks that one with a report.
+                    log.exception("hand-out of task run %s names a flow that cannot be loaded", run_id)
+                    self.dispatcher.release(channel, light)
+                    self._reserved.remove((channel, light))
+                    continue
                 lease_id = new_id()
                 leased.append((tenant, run_id, lease_id, channel.worker_id, until))
                 self.outcome.assigned.setdefault(channel, []).append(
@@ -408,8 +422,8 @@ class _Proofs:
         """Deletes the hand-out if its lease has run out by the database's clock; a lease renewed in the last instant wins."""
         return bool(
             self._database.execute(
-                "DELETE FROM hand_out WHERE tenant_id = ? AND task_run_id = ? AND attempt = ? AND lease_id = ? AND lease_until_us < ?"
-                " RETURNING task_run_id",
+                "DELETE FROM hand_out WHERE tenant_id = ? AND task_run_id = ? AND attempt = ? AND lease_id = ?"
+                " AND lease_until_us < ? RETURNING task_run_id",
                 (*_token_row(token), now),
             )
         )

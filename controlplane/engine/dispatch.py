@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-
 from wire import gateway
 
 GroupKey = tuple[str, str, bool]
@@ -116,5 +115,3 @@ class Dispatcher:
         """All open sessions."""
         with self._lock:
             return tuple(self._by_worker.values())
-
-

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 
-
 from controlplane.engine.advance import Advance, FlowLoader, Outcome
 from controlplane.engine.dispatch import Dispatcher
 from controlplane.engine.items import Answer, Item
@@ -193,7 +192,8 @@ class Engine:
 def due_timers(connection: database.Database) -> list[Item]:
     """Items for the timers that are due. Each is taken when its row is deleted in the step it causes, so none fires twice."""
     rows = connection.execute(
-        "SELECT id, tenant_id, execution_id, task_run_id, attempt, kind FROM timer WHERE due_at_us <= ? ORDER BY due_at_us LIMIT ?",
+        "SELECT id, tenant_id, execution_id, task_run_id, attempt, kind FROM timer"
+        " WHERE due_at_us <= ? ORDER BY due_at_us LIMIT ?",
         (connection.now_us(), DUE_TIMERS_MAX),
     )
     return [

@@ -282,7 +282,9 @@ class StoredOutputs:
     def states(self, execution: Execution) -> dict[str, Any]:
         """`tasks.<id>.state`, nested by value."""
         keys = (("tenant_id", "text"), ("execution_id", "text"))
-        rows = self._database.select("task_run", ("id", "seq", "task_id", "value", "state"), keys, [(execution.tenant, execution.id)])()
+        rows = self._database.select(
+            "task_run", ("id", "seq", "task_id", "value", "state"), keys, [(execution.tenant, execution.id)]
+        )()
         found = {row[0]: tuple(row[1:]) for row in rows}
         for run in self._fresh(execution):
             found[run.id] = (run.seq, run.task_id, run.value, run.state.value)

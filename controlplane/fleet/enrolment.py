@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import orjson
 from django.db import transaction
 from django.db.models import F
+from wire.ids import new_id
 
 from controlplane.fleet.models import JoinToken, Worker
 from flows.errors import HeadraceError
-from wire.ids import new_id
 
 JOIN_TOKEN_SECONDS = 3600
 """Default life of a join token."""
@@ -82,6 +82,8 @@ def enrol(join_token: str, name: str, labels: dict[str, str], version: str) -> t
 def identify(credential: str) -> Identity | None:
     """The worker this credential belongs to, unless it is unknown or withdrawn."""
     row = (
-        Worker.objects.filter(digest=digest(credential), revoked_at_us__isnull=True).values_list("tenant_id", "worker_group", "id").first()
+        Worker.objects.filter(digest=digest(credential), revoked_at_us__isnull=True)
+        .values_list("tenant_id", "worker_group", "id")
+        .first()
     )
     return Identity(*row) if row is not None else None

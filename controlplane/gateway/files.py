@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
+from wire import gateway
 
 from controlplane.catalog.engine_flows import flow_of
 from controlplane.engine.advance import task_json
@@ -25,7 +26,6 @@ from controlplane.gateway.auth import in_thread
 from controlplane.platform.errors import Missing
 from controlplane.vault.resolver import resolve_secret
 from flows.errors import HeadraceError
-from wire import gateway
 
 QUEUED_CHUNKS_MAX = 8
 """Chunks between the socket and the disk: a slow disk slows the sender, not the memory."""
@@ -60,11 +60,15 @@ class FileDoor:
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
 
-    async def put(self, identity: Identity, chunks: AsyncIterator[gateway.PutFileChunk], context: Context) -> gateway.PutFileResult:
+    async def put(
+        self, identity: Identity, chunks: AsyncIterator[gateway.PutFileChunk], context: Context
+    ) -> gateway.PutFileResult:
         """Stores a stream of chunks as a file of the task run; nothing is visible before the last one."""
         first = await anext(chunks, None)
         if first is None or not first.name:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "file.name: the first chunk must carry the attempt's token and a name")
+            await context.abort(
+                grpc.StatusCode.INVALID_ARGUMENT, "file.name: the first chunk must carry the attempt's token and a name"
+            )
         assert first is not None
         attempt = await self._attempt(identity, first.token, context)
         pipe: queue.Queue[gateway.PutFileChunk | None] = queue.Queue(QUEUED_CHUNKS_MAX)
@@ -72,11 +76,10 @@ class FileDoor:
 
         async def offer(item: gateway.PutFileChunk | None) -> None:
             while not writing.done():
-                try:
+                if not pipe.full():  # this coroutine is the only one that puts
                     pipe.put_nowait(item)
                     return
-                except queue.Full:
-                    await asyncio.sleep(0.005)
+                await asyncio.sleep(0.005)
 
         try:
             await offer(first)
@@ -90,7 +93,9 @@ class FileDoor:
             await _refuse(context, error)
         return gateway.PutFileResult(uri=stored.uri, size_bytes=stored.size_bytes)
 
-    async def get(self, identity: Identity, request: gateway.GetFileRequest, context: Context) -> AsyncIterator[gateway.FileChunk]:
+    async def get(
+        self, identity: Identity, request: gateway.GetFileRequest, context: Context
+    ) -> AsyncIterator[gateway.FileChunk]:
         """Sends a file of the execution, or of the flow's namespace."""
         attempt = await self._attempt(identity, request.token, context)
         try:
@@ -170,7 +175,14 @@ def _store(attempt: Attempt, name: str, pipe: queue.Queue[gateway.PutFileChunk |
                 return
 
     return storage.put_task_file(
-        attempt.tenant, attempt.namespace, attempt.flow_id, attempt.execution_id, attempt.task_id, attempt.task_run_id, name, received()
+        attempt.tenant,
+        attempt.namespace,
+        attempt.flow_id,
+        attempt.execution_id,
+        attempt.task_id,
+        attempt.task_run_id,
+        name,
+        received(),
     )
 
 

@@ -128,10 +128,11 @@ class Recorder:
                 tried = orjson.loads(attempts)
                 if 0 < chunk.attempt <= len(tried) and tried[chunk.attempt - 1]["workerId"] == record.worker_id:
                     found.append(
-                        Chunk(chunk.tenant, chunk.execution_id, chunk.task_run_id, task_id, chunk.attempt, chunk.first, chunk.lines)
+                        Chunk(
+                            chunk.tenant, chunk.execution_id, chunk.task_run_id, task_id, chunk.attempt, chunk.first, chunk.lines
+                        )
                     )
         return found
-
 
     def _unseen(self, connection: database.Database, chunk: Chunk) -> Chunk | None:
         """The lines of a batch that are not stored yet: after a cut a worker sends again what was not acknowledged."""
@@ -139,7 +140,8 @@ class Recorder:
         following = self._next_lines.pop(key, None)
         if following is None:
             rows = connection.execute(
-                "SELECT max(first + count) FROM log_chunk WHERE tenant_id = ? AND execution_id = ? AND task_run_id = ? AND attempt = ?",
+                "SELECT max(first + count) FROM log_chunk"
+                " WHERE tenant_id = ? AND execution_id = ? AND task_run_id = ? AND attempt = ?",
                 (chunk.tenant, chunk.execution_id, chunk.task_run_id, chunk.attempt),
             )
             following = rows[0][0] or 0
@@ -150,7 +152,9 @@ class Recorder:
         if known == len(chunk.lines):
             return None
         first = chunk.first + known
-        return Chunk(chunk.tenant, chunk.execution_id, chunk.task_run_id, chunk.task_id, chunk.attempt, first, chunk.lines[known:])
+        return Chunk(
+            chunk.tenant, chunk.execution_id, chunk.task_run_id, chunk.task_id, chunk.attempt, first, chunk.lines[known:]
+        )
 
 
 def _joined(chunks: list[Chunk]) -> list[Chunk]:

@@ -13,8 +13,10 @@ from typing import Any
 import grpc
 from django.db import transaction
 from django.db.models import F
+from wire import gateway, gateway_grpc
 
 from controlplane.engine.advance import LEASE_SECONDS, FlowLoader, assign_message
+from controlplane.engine.items import Token
 from controlplane.engine.service import Engine
 from controlplane.executions.models import HandOut
 from controlplane.fleet.enrolment import EnrolmentRefused, Identity, enrol
@@ -24,9 +26,7 @@ from controlplane.gateway.files import FileDoor
 from controlplane.gateway.recorder import Recorder
 from controlplane.gateway.session import MESSAGE_BYTES_MAX, Held
 from controlplane.gateway.stream import Stream
-from controlplane.engine.items import Token
 from flows.errors import HeadraceError
-from wire import gateway, gateway_grpc
 
 log = logging.getLogger(__name__)
 
@@ -208,7 +208,7 @@ def _open_session(identity: Identity, hello: gateway.Hello) -> tuple[int, list[d
             "stop",
             "context",
         )
-        return epoch, list(rows)
+        return epoch, [dict(row) for row in rows]
 
 
 class GatewayServer:
@@ -243,7 +243,7 @@ class GatewayServer:
     def _run(self) -> None:
         try:
             asyncio.run(self._serve())
-        except BaseException as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, `start` raises it in the caller's thread
             self._failure = error
             self._ready.set()
 
@@ -253,8 +253,8 @@ class GatewayServer:
         with ThreadPoolExecutor(max_workers=4, thread_name_prefix="gateway-db") as executor:
             service = Gateway(self._engine, self._recorder, self._load_flow, executor)
             server = grpc.aio.server(options=OPTIONS)
-            gateway_grpc.add_GatewayServicer_to_server(service, server)
-            gateway_grpc.add_EnrolmentServicer_to_server(service, server)
+            gateway_grpc.add_GatewayServicer_to_server(service, server)  # type: ignore[no-untyped-call]
+            gateway_grpc.add_EnrolmentServicer_to_server(service, server)  # type: ignore[no-untyped-call]
             self.port = server.add_insecure_port(self._address)
             await server.start()
             self._ready.set()
@@ -262,5 +262,3 @@ class GatewayServer:
             service.close()
             await asyncio.sleep(0.2)
             await server.stop(grace=2)
-
-

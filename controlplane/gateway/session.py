@@ -1,4 +1,6 @@
-"""The plane's side of a worker's stream as a state machine: messages in, work and messages out. No sockets, no clock, no database.
+"""The plane's side of a worker's stream as a state machine: messages in, work and messages out.
+
+No sockets, no clock, no database.
 
 Rules, with `worker.session` as the other half:
 - The first message is a Hello; anything before it, or a second one, ends the stream (`goodbye`).
@@ -13,8 +15,9 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from controlplane.engine.items import Token
 from wire import gateway
+
+from controlplane.engine.items import Token
 
 PROTOCOL = 1
 MESSAGE_BYTES_MAX = 4_000_000
@@ -71,28 +74,20 @@ class PlaneSession:
         """Takes a message. Returns what it asks to be stored; None when it was a Hello or ended the stream."""
         if self.closed is not None:
             return None
-        if message.HasField("hello"):
-            if self.hello is not None:
-                return self._goodbye("protocol: a second Hello")
-            if message.hello.protocol != PROTOCOL:
-                return self._goodbye(f"protocol: version {message.hello.protocol} is not spoken here, expected {PROTOCOL}")
-            self.hello = message.hello
-            self._seen = self._acknowledged = message.hello.after
+        if self.hello is None or message.HasField("hello"):
+            self._open_with(message)
             return None
-        if self.hello is None:
-            return self._goodbye("protocol: the first message must be a Hello")
-        if message.seq:
-            if message.seq <= self._seen:
-                # A repetition within the stream: stored already or under way.
-                message = gateway.ToPlane(renew=message.renew if message.HasField("renew") else None, draining=message.draining)
-                self._ack = max(self._ack, self._acknowledged)
-            elif message.after != self._seen:
-                return self._goodbye(f"gap: expected a message after {self._seen}, found one after {message.after}")
-            else:
-                self._seen = message.seq
-                self._open[message.seq] = len(message.results) + len(message.logs)
-                if not self._open[message.seq]:
-                    self._advance()
+        if message.seq and message.seq <= self._seen:
+            # A repetition within the stream: stored already or under way.
+            message = gateway.ToPlane(renew=message.renew if message.HasField("renew") else None, draining=message.draining)
+            self._ack = max(self._ack, self._acknowledged)
+        elif message.seq:
+            if message.after != self._seen:
+                self.closed = f"gap: expected a message after {self._seen}, found one after {message.after}"
+                return None
+            self._seen = message.seq
+            self._open[message.seq] = len(message.results) + len(message.logs)
+            self._advance()
         return Work(
             seq=message.seq,
             started=list(message.started),
@@ -102,6 +97,17 @@ class PlaneSession:
             renew=message.renew if message.HasField("renew") else None,
             draining=message.draining,
         )
+
+    def _open_with(self, message: gateway.ToPlane) -> None:
+        if not message.HasField("hello"):
+            self.closed = "protocol: the first message must be a Hello"
+        elif self.hello is not None:
+            self.closed = "protocol: a second Hello"
+        elif message.hello.protocol != PROTOCOL:
+            self.closed = f"protocol: version {message.hello.protocol} is not spoken here, expected {PROTOCOL}"
+        else:
+            self.hello = message.hello
+            self._seen = self._acknowledged = message.hello.after
 
     def committed(self, seq: int, parts: int = 1) -> None:
         """`parts` parts of that message are durable now."""
@@ -123,7 +129,7 @@ class PlaneSession:
     def welcome(
         self, epoch: int, lease_seconds: int, renew_seconds: int, held: Iterable[Held], assigns: Iterable[gateway.Assign]
     ) -> None:
-        """Answers the Hello. `held`: every attempt the table says this worker has; `assigns`: hand-outs for those it does not know.
+        """Answers the Hello. `held`: every attempt the table gives this worker; `assigns`: hand-outs for those it does not know.
 
         Verdicts: an inventoried attempt that the table has is kept (and stopped if asked for); one that it has not is done
         when it had finished, else to be ended silently.
@@ -222,6 +228,3 @@ class PlaneSession:
             self._open.popitem(last=False)
             self._acknowledged = seq
             self._ack = seq
-
-    def _goodbye(self, reason: str) -> None:
-        self.closed = reason

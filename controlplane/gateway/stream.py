@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import orjson
+from wire import gateway
 
 from controlplane.engine.dispatch import Channel
 from controlplane.engine.items import Answer, Item, Token
@@ -21,7 +22,6 @@ from controlplane.logs.store import Chunk
 from controlplane.platform.wakeups import hub
 from flows.machine.events import Finished, Lost, Started
 from flows.machine.states import State
-from wire import gateway
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +99,9 @@ class Stream:
             chunks = [self._chunk(batch) for batch in work.logs]
             parts = len(work.logs)
             self._recorder.submit(
-                Record(tenant, self.identity.worker_id, chunks=chunks, done=lambda: self._soon(self._committed, work.seq, parts, ()))
+                Record(
+                    tenant, self.identity.worker_id, chunks=chunks, done=lambda: self._soon(self._committed, work.seq, parts, ())
+                )
             )
         if work.results:
             self._handle_results(work)
@@ -156,14 +158,21 @@ class Stream:
             return Lost(token.task_run_id, token.attempt, self.identity.worker_id, reason)
         state = STATES[result.outcome]
         outputs: dict[str, Any] | None = None
-        error = {"code": result.error_code, "message": result.error_message[:TEXT_MAX]} if result.error_code or result.error_message else None
+        error = (
+            {"code": result.error_code, "message": result.error_message[:TEXT_MAX]}
+            if result.error_code or result.error_message
+            else None
+        )
         if result.outputs_json:
             try:
                 found = orjson.loads(result.outputs_json)
                 outputs = found if isinstance(found, dict) else {"value": found}
             except orjson.JSONDecodeError:
                 state = State.FAILED
-                error = {"code": "worker.outputs", "message": "the worker sent outputs that are no JSON; the attempt counts as failed"}
+                error = {
+                    "code": "worker.outputs",
+                    "message": "the worker sent outputs that are no JSON; the attempt counts as failed",
+                }
         return Finished(
             task_run_id=token.task_run_id,
             attempt=token.attempt,

@@ -88,7 +88,9 @@ def chunk_row(chunk: Chunk) -> Row:
 def write_chunks(database: Database, chunks: list[Chunk]) -> None:
     """Stores chunks in one transaction. One that is stored already (same attempt, same first line) is left as it is."""
     rows = [
-        chunk_row(Chunk(c.tenant, c.execution_id, c.task_run_id, c.task_id, c.attempt, c.first + at, c.lines[at : at + CHUNK_LINES_MAX]))
+        chunk_row(
+            Chunk(c.tenant, c.execution_id, c.task_run_id, c.task_id, c.attempt, c.first + at, c.lines[at : at + CHUNK_LINES_MAX])
+        )
         for c in chunks
         for at in range(0, len(c.lines), CHUNK_LINES_MAX)
     ]

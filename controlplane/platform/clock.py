@@ -7,7 +7,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
-from flows.spec.duration import parse_duration
+from flows.spec.durations import parse_duration
 
 SECOND_US = 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

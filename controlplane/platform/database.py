@@ -21,7 +21,15 @@ Columns = Sequence[tuple[str, str]]
 Later = Callable[[], Sequence[Row]]
 """Rows of a statement that is under way."""
 
-PG_TYPES = {"text": "text", "bigint": "bigint", "int": "int", "bool": "boolean", "json": "jsonb", "bytes": "bytea", "float": "double precision"}
+PG_TYPES = {
+    "text": "text",
+    "bigint": "bigint",
+    "int": "int",
+    "bool": "boolean",
+    "json": "jsonb",
+    "bytes": "bytea",
+    "float": "double precision",
+}
 
 
 class Database:
@@ -58,7 +66,9 @@ class Database:
         """Deletes the rows with these keys; gives the keys of those that were there."""
         raise NotImplementedError
 
-    def select(self, table: str, names: Sequence[str], keys: Columns, rows: Sequence[Row], suffix: str = "", *, lock: bool = False) -> Later:
+    def select(
+        self, table: str, names: Sequence[str], keys: Columns, rows: Sequence[Row], suffix: str = "", *, lock: bool = False
+    ) -> Later:
         """Rows of `table` whose key columns equal one of `rows`. `lock`: for update, in order of the keys."""
         raise NotImplementedError
 
@@ -98,7 +108,10 @@ class PostgreSQL(Database):
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         # In pipeline mode a cursor knows only after its fetch whether there are rows; so the statement is asked.
         cursor = self.connection.execute(sql.replace("?", "%s"), parameters)
-        return cursor.fetchall() if sql.startswith("SELECT") or "RETURNING" in sql else []
+        found: list[Row] = []
+        if sql.startswith("SELECT") or "RETURNING" in sql:
+            found.extend(cursor.fetchall())
+        return found
 
     def insert(self, table: str, columns: Columns, rows: Sequence[Row], *, ignore: bool = False) -> None:
         if not rows:
@@ -140,7 +153,9 @@ class PostgreSQL(Database):
         sql = f"DELETE FROM {table} t USING {_unnest(keys)} WHERE {_match(keys)} RETURNING {names}"
         return self.connection.execute(sql, _turned(rows)).fetchall
 
-    def select(self, table: str, names: Sequence[str], keys: Columns, rows: Sequence[Row], suffix: str = "", *, lock: bool = False) -> Later:
+    def select(
+        self, table: str, names: Sequence[str], keys: Columns, rows: Sequence[Row], suffix: str = "", *, lock: bool = False
+    ) -> Later:
         if not rows:
             return _nothing
         found = ", ".join(f"t.{name}" for name in names)
@@ -234,7 +249,9 @@ class SQLite(Database):
         taken = [row for row in rows if self.connection.execute(sql, row).rowcount]
         return lambda: taken
 
-    def select(self, table: str, names: Sequence[str], keys: Columns, rows: Sequence[Row], suffix: str = "", *, lock: bool = False) -> Later:
+    def select(
+        self, table: str, names: Sequence[str], keys: Columns, rows: Sequence[Row], suffix: str = "", *, lock: bool = False
+    ) -> Later:
         sql = f"SELECT {', '.join(f't.{name}' for name in names)} FROM {table} t WHERE {_where(keys)} {suffix}"
         found: list[Row] = []
         for row in rows:

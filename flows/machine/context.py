@@ -112,7 +112,9 @@ def labels_map(labels: list[dict[str, str]]) -> dict[str, Any]:
     return found
 
 
-def nest_outputs(tree: dict[str, Any], task_id: str, path: tuple[str, ...], value: str | None, outputs: Mapping[str, Any]) -> None:
+def nest_outputs(
+    tree: dict[str, Any], task_id: str, path: tuple[str, ...], value: str | None, outputs: Mapping[str, Any]
+) -> None:
     """Merges a task run's outputs into `tree` under `<task>.<ancestor values…>.<own value>` (execution-semantics §14.2)."""
     node = tree.setdefault(task_id, {})
     for step in path if value is None else (*path, value):

@@ -467,11 +467,15 @@ class _Step:
             try:
                 found = json.loads(found)
             except ValueError as error:
-                raise ExpressionError(f"values of {task.id}: expected a JSON array, found {found[:80]!r}", code="loop.values") from error
+                raise ExpressionError(
+                    f"values of {task.id}: expected a JSON array, found {found[:80]!r}", code="loop.values"
+                ) from error
         if not isinstance(found, list):
             raise ExpressionError(f"values of {task.id}: expected a list, found {type(found).__name__}", code="loop.values")
         if len(found) > limits.LOOP_VALUES_MAX:
-            raise ExpressionError(f"values of {task.id}: {len(found)} values, at most {limits.LOOP_VALUES_MAX}", code="loop.values")
+            raise ExpressionError(
+                f"values of {task.id}: {len(found)} values, at most {limits.LOOP_VALUES_MAX}", code="loop.values"
+            )
         texts: dict[str, None] = {}
         for position, item in enumerate(found):
             if item is None:

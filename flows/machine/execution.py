@@ -16,7 +16,16 @@ from flows.machine.states import State
 History = list[tuple[str, int]]
 """(state, at_us), oldest first."""
 
-RANK = {State.SUCCESS: 0, State.SKIPPED: 0, State.CANCELLED: 0, State.RETRIED: 0, State.PAUSED: 1, State.WARNING: 2, State.FAILED: 3, State.KILLED: 4}
+RANK = {
+    State.SUCCESS: 0,
+    State.SKIPPED: 0,
+    State.CANCELLED: 0,
+    State.RETRIED: 0,
+    State.PAUSED: 1,
+    State.WARNING: 2,
+    State.FAILED: 3,
+    State.KILLED: 4,
+}
 """How much a child's end weighs in its block's end (execution-semantics §4.5)."""
 
 BY_RANK = (State.SUCCESS, State.PAUSED, State.WARNING, State.FAILED, State.KILLED)
@@ -60,7 +69,13 @@ class Attempt:
 
     def dump(self) -> dict[str, Any]:
         """JSON-ready; `load` reads it back."""
-        return {"state": self.state, "history": self.history, "workerId": self.worker_id, "logLines": self.log_lines, "error": self.error}
+        return {
+            "state": self.state,
+            "history": self.history,
+            "workerId": self.worker_id,
+            "logLines": self.log_lines,
+            "error": self.error,
+        }
 
     @classmethod
     def load(cls, data: Mapping[str, Any]) -> Attempt:

@@ -7,11 +7,13 @@ from functools import lru_cache
 from typing import Any
 
 from flows.expressions import Names, names_in
-from flows.spec.duration import parse_duration
+from flows.spec.durations import parse_duration
 from flows.spec.model import Flow, Task
 
 PHASES = ("errors", "finally")
-_MACHINE_ONLY = frozenset({"runIf", "when", "retry", "tasks", "errors", "finally", "then", "else", "disabled", "allowFailure", "allowWarning"})
+_MACHINE_ONLY = frozenset(
+    {"runIf", "when", "retry", "tasks", "errors", "finally", "then", "else", "disabled", "allowFailure", "allowWarning"}
+)
 
 
 @dataclass(frozen=True, slots=True)

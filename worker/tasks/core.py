@@ -11,7 +11,7 @@ from pydantic import field_validator
 
 from flows.expressions import truthy
 from flows.plugins import Dynamic, NoOutputs, Properties, TaskType, is_template
-from flows.spec.duration import parse_duration
+from flows.spec.durations import parse_duration
 from worker.context import LevelName, TaskContext
 from worker.errors import TaskFailed
 

@@ -33,5 +33,11 @@ whenSignedOut(() => {
   void router.push({ name: 'login', query: { from: router.currentRoute.value.fullPath } })
 })
 
+// After an upgrade the files of an open page are gone: the new page is loaded where the old one stood.
+window.addEventListener('vite:preloadError', (event) => {
+  event.preventDefault()
+  location.reload()
+})
+
 void router.isReady().catch(() => undefined)
 app.mount('#app')

@@ -1,12 +1,14 @@
 /** Addresses of the console. Shapes are a contract: links written by other tools open the right page. */
-import { createRouter, createWebHistory } from 'vue-router'
+import { createRouter, createWebHistory, type RouteLocationNormalized, type RouteLocationRaw } from 'vue-router'
 import { useSession } from '@/features/access/session'
+import { ApiProblem } from '@/shared/api/client'
 
 export const router = createRouter({
   history: createWebHistory('/ui/'),
   routes: [
     { path: '/setup', name: 'setup', component: () => import('@/features/access/SetupPage.vue'), meta: { open: true, title: 'Setup' } },
     { path: '/login', name: 'login', component: () => import('@/features/access/LoginPage.vue'), meta: { open: true, title: 'Sign in' } },
+    { path: '/unreachable', name: 'unreachable', component: () => import('@/features/frame/UnreachablePage.vue'), meta: { open: true, title: 'Waiting' } },
     { path: '/', name: 'home', component: { render: () => null } },
     { path: '/:tenant', redirect: (to) => ({ name: 'executions', params: to.params }) },
     {
@@ -38,6 +40,16 @@ export const router = createRouter({
 })
 
 router.beforeEach(async (to) => {
+  if (to.name === 'unreachable') return true
+  try {
+    return await mayOpen(to)
+  } catch (error) {
+    if (error instanceof ApiProblem && (error.status === 0 || error.status >= 500)) return { name: 'unreachable', query: { from: to.fullPath }, replace: true }
+    throw error
+  }
+})
+
+async function mayOpen(to: RouteLocationNormalized): Promise<boolean | RouteLocationRaw> {
   const session = useSession()
   if (!(await session.isSetUp())) return to.name === 'setup' ? true : { name: 'setup' }
   if (to.name === 'setup') return { name: session.me ? 'home' : 'login' }
@@ -46,7 +58,7 @@ router.beforeEach(async (to) => {
   if (to.name === 'home') return session.homeTenant ? { name: 'executions', params: { tenant: session.homeTenant } } : true
   if (typeof to.params.tenant === 'string') session.remember(to.params.tenant)
   return true
-})
+}
 
 router.afterEach((to) => {
   const subject = to.params.flowId ? `${String(to.params.flowId)} · ` : ''

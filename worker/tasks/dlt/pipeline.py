@@ -128,6 +128,7 @@ class _Run:
         self.loading = Path(context.state_dir) / "dlt" / f"{task.pipeline_name}.loading.json"
         self.modes = contracts.resolve(task.schema_contract)
         self.step = "sync"
+        self.alerts: list[dict[str, Any]] = []
 
     def go(self) -> dict[str, Any]:
         import dlt
@@ -215,8 +216,6 @@ class _Run:
             pipeline.normalize()
         self.step = "load"
         pipeline.load()
-
-    alerts: list[dict[str, Any]] = []
 
     def _alert(self, report: dict[str, Any]) -> None:
         if self.alerts:
