@@ -9,7 +9,7 @@ import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from a2wsgi import WSGIMiddleware
+from controlplane.bridge import Bridge
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -43,7 +43,7 @@ def build() -> Asgi:
     from controlplane.wsgi import application as pages
 
     streams: Any = application
-    threaded: Any = WSGIMiddleware(pages, workers=WEB_THREADS)  # type: ignore[arg-type]
+    threaded = Bridge(pages, WEB_THREADS)
 
     async def route(scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]

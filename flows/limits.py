@@ -17,7 +17,7 @@ YAML_NODES_MAX = 100_000
 YAML_ALIASES_MAX = 200
 """Aliases in one document."""
 
-EXPRESSION_TOKENS_MAX = 50_000
+EXPRESSION_TOKENS_MAX = 20_000
 """Tokens of one template, texts between expressions included: bounds the time of reading it."""
 
 EXPRESSION_STEPS_MAX = 200_000

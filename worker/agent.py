@@ -13,6 +13,7 @@ from typing import Any
 
 import grpc.aio
 import orjson
+import uvloop
 from wire.plugins import discover
 
 from flows.expressions.ambient import make_ambient
@@ -43,7 +44,7 @@ _FLUSH_SECONDS = 5.0
 def run(options: WorkerOptions) -> int:
     """Runs a worker until it is told to stop (SIGTERM, SIGINT). Returns the exit status: 0, or 3 when it cannot go on."""
     try:
-        return asyncio.run(Agent(options).run())
+        return uvloop.run(Agent(options).run())
     except WorkerCannotStart as error:
         _log.error("%s [%s]", error, error.code)
         return 3

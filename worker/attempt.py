@@ -29,6 +29,10 @@ def now_us() -> int:
     return time.time_ns() // 1000
 
 
+class Stopped(Exception):  # noqa: N818 - no error: how an attempt ends that was told to
+    """The attempt was ended from outside; why is in its `stop_reason`."""
+
+
 class Attempt:
     """The state of one attempt. Belongs to the loop's thread, except where a method says otherwise."""
 

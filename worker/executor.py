@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import orjson
@@ -20,7 +21,7 @@ from flows.expressions import Names
 from flows.plugins import TaskType
 from worker import child, limits
 from worker.agent_context import AgentContext, Toolbox
-from worker.attempt import Attempt, now_us, result_of
+from worker.attempt import Attempt, Stopped, now_us, result_of
 from worker.errors import TaskFailed
 from worker.families import family_of
 from worker.folders import Folders
@@ -109,7 +110,7 @@ class Executor:
         attempt.stop(reason)
         waited = self._light.withdraw(token.lease_id) or self._process.withdraw(token.lease_id)
         if waited or attempt.task is None:
-            self._end(attempt, None, None)
+            self._end(attempt, None, Stopped())
 
     async def close(self) -> None:
         """Waits for what was stopped, then ends threads and fork servers."""
@@ -173,6 +174,7 @@ class Executor:
         except asyncio.CancelledError:
             if attempt.stop_reason is None:
                 attempt.stop_reason = "drain"  # only the end of the agent cancels without a reason
+            error = Stopped()
         except Exception as failure:  # noqa: BLE001 - whatever a task raises ends its attempt, never the agent
             error = failure
         self._end(attempt, outputs, error)
@@ -231,7 +233,7 @@ class Executor:
         for metric in attempt.protocol.metrics:
             self._take_metric(attempt, metric)
         if attempt.stop_reason is not None:
-            return None
+            raise Stopped
         said = attempt.protocol.outputs
         return await self._thread(task.collect, context, Ended(exit_code, readers[0].lines_count, readers[1].lines_count, said))
 
@@ -251,8 +253,11 @@ class Executor:
         writer.write(orjson.dumps(self._order(context, task, task_type), default=str, option=orjson.OPT_NON_STR_KEYS) + b"\n")
         conversation = asyncio.ensure_future(self._converse(attempt, context, reader, writer))
         order = Order({**clean_environment(), **self._marks(attempt)}, context.workdir, attempt.token.lease_id)
+        process = Process()
+        # Once nobody listens any more, the task has nobody to work for.
+        conversation.add_done_callback(lambda done: process.stop() if done.cancelled() or done.result() is None else None)
         try:
-            ended = await self._run(attempt, Process(), order, _family(task_type), self._readers(attempt), theirs)
+            ended = await self._run(attempt, process, order, _family(task_type), self._readers(attempt), theirs)
             said = await conversation
         finally:
             conversation.cancel()
@@ -261,7 +266,7 @@ class Executor:
             self._take_metric(attempt, metric)
         if said is None:
             if attempt.stop_reason is not None:
-                return None
+                raise Stopped
             raise TaskFailed(_crashed(ended), code="task.crashed", outputs=attempt.protocol.outputs)
         if "failed" in said:
             told = said["failed"]
@@ -334,9 +339,10 @@ class Executor:
                 line = await reader.readline()
             except (ConnectionError, ValueError):
                 return None
-            if not line:
+            try:
+                said: dict[str, Any] = orjson.loads(line)
+            except orjson.JSONDecodeError:  # also: no line at all
                 return None
-            said: dict[str, Any] = orjson.loads(line)
             if "log" in said:
                 attempt.log.line(LEVELS.get(said["log"][0], INFO), said["log"][1])
             elif "metric" in said:
@@ -354,7 +360,7 @@ class Executor:
     async def _answer(self, context: AgentContext, name: str, arguments: list[Any]) -> dict[str, Any]:
         calls: dict[str, Callable[..., Any]] = {
             "render": context.render,
-            "output_file": context.output_file,
+            "output_file": lambda path, label: context.output_file(Path(path), label),
             "input_file": context.input_file,
             "namespace_files": context.namespace_files,
         }
@@ -362,7 +368,8 @@ class Executor:
             value = await self._thread(calls[name], *arguments)
         except HeadraceError as error:
             return {"failed": {"message": str(error), "code": error.code}}
-        except (KeyError, TypeError, OSError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - the task waits for an answer, whatever went wrong
+            _log.warning("%s for task %s failed unexpectedly", name, context.task_id, exc_info=error)
             return {"failed": {"message": f"{name}: {error}", "code": "task.error"}}
         return {"value": value}
 
@@ -399,7 +406,7 @@ class Executor:
         lease_id = attempt.token.lease_id
         self._running.pop(lease_id, None)
         self._unflushed.pop(lease_id, None)
-        if error is not None and not isinstance(error, HeadraceError):
+        if error is not None and not isinstance(error, HeadraceError | Stopped):
             _log.warning("task %s failed unexpectedly: %s", attempt.assign.task_id, type(error).__name__, exc_info=error)
         result = result_of(attempt, outputs, error)
         self._session.finished(result)

@@ -348,7 +348,6 @@ class WorkerSession:
         for orphan in self._spool.held():
             token = orphan.token
             self._held[token.lease_id] = _Held(token, None)
-            lines = self._spool.lines_known(token.lease_id)
             self.finished(
                 gateway.Result(
                     token=token,
@@ -357,7 +356,7 @@ class WorkerSession:
                     error_message="The worker was restarted while this attempt ran; the attempt is lost.",
                     started_at_us=orphan.since_us,
                     ended_at_us=orphan.since_us,
-                    log_lines=lines,
+                    log_lines=orphan.lines,
                 )
             )
 

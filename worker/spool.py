@@ -12,7 +12,7 @@ import time
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -36,10 +36,11 @@ class SpoolItem:
 
 @dataclass(frozen=True, slots=True)
 class HeldToken:
-    """An attempt that was accepted and has no result yet; `since_us`: microseconds since 1970."""
+    """An attempt that was accepted and has no result yet; `since_us`: microseconds since 1970; `lines`: of its log, so far."""
 
     token: gateway.AttemptToken
     since_us: int
+    lines: int = 0
 
 
 class Spool(Protocol):
@@ -72,9 +73,6 @@ class Spool(Protocol):
 
     def finished(self) -> list[gateway.AttemptToken]:
         """Attempts whose result is kept, in order of their results."""
-
-    def lines_known(self, lease_id: str) -> int:
-        """How many log lines of the attempt are known from kept batches: number of the last one plus one."""
 
     def commit(self) -> None:
         """Makes all writes so far durable."""
@@ -113,7 +111,10 @@ class MemorySpool:
         if self._log_bytes + size > self.log_bytes_max and not reserve:
             return None
         self._log_bytes += size
-        return self._append("logs", batch.token.lease_id, batch, size)
+        lease_id = batch.token.lease_id
+        if lease_id in self._held:
+            self._held[lease_id] = replace(self._held[lease_id], lines=batch.first + len(batch.lines))
+        return self._append("logs", lease_id, batch, size)
 
     def items_after(self, seq: int, bytes_max: int) -> list[SpoolItem]:
         return _up_to((item for item in self._items if item.seq > seq), bytes_max)
@@ -147,14 +148,6 @@ class MemorySpool:
     def finished(self) -> list[gateway.AttemptToken]:
         return [item.message.token for item in self._items if item.kind == "result"]
 
-    def lines_known(self, lease_id: str) -> int:
-        ends = [
-            item.message.first + len(item.message.lines)
-            for item in self._items
-            if item.lease_id == lease_id and isinstance(item.message, gateway.LogBatch)
-        ]
-        return max(ends, default=0)
-
     def commit(self) -> None:
         """Memory has nothing to make durable."""
 
@@ -176,8 +169,9 @@ def _up_to(items: Iterable[SpoolItem], bytes_max: int) -> list[SpoolItem]:
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS item (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, kind INTEGER NOT NULL, lease_id TEXT NOT NULL, size INTEGER NOT NULL,
-  lines_end INTEGER NOT NULL, message BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS held (lease_id TEXT PRIMARY KEY, since_us INTEGER NOT NULL, token BLOB NOT NULL) WITHOUT ROWID;
+  message BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS held (
+  lease_id TEXT PRIMARY KEY, since_us INTEGER NOT NULL, lines INTEGER NOT NULL, token BLOB NOT NULL) WITHOUT ROWID;
 """
 _RESULT, _LOGS = 0, 1
 
@@ -216,6 +210,7 @@ class SqliteSpool:
         self._new: list[SpoolItem] = []
         self._new_held: dict[str, HeldToken] = {}
         self._let_go: list[tuple[str]] = []
+        self._lines: dict[str, int] = {}
         self._acknowledged = 0
         self._deleted = 0
         self._failing = False
@@ -247,6 +242,7 @@ class SqliteSpool:
         if (self._failing or self._log_bytes + size > self._log_bytes_max) and not reserve:
             return None
         self._log_bytes += size
+        self._lines[batch.token.lease_id] = batch.first + len(batch.lines)
         return self._append("logs", batch.token.lease_id, batch, size)
 
     def items_after(self, seq: int, bytes_max: int) -> list[SpoolItem]:
@@ -297,8 +293,8 @@ class SqliteSpool:
 
     def held(self) -> list[HeldToken]:
         self.commit()
-        rows = self._connection.execute("SELECT token, since_us FROM held ORDER BY since_us, lease_id").fetchall()
-        return [HeldToken(gateway.AttemptToken.FromString(token), since_us) for token, since_us in rows]
+        rows = self._connection.execute("SELECT token, since_us, lines FROM held ORDER BY since_us, lease_id").fetchall()
+        return [HeldToken(gateway.AttemptToken.FromString(token), since_us, lines) for token, since_us, lines in rows]
 
     def finished(self) -> list[gateway.AttemptToken]:
         self.commit()
@@ -306,10 +302,6 @@ class SqliteSpool:
             return [item.message.token for item in self._tail if item.kind == "result"]
         rows = self._connection.execute("SELECT message FROM item WHERE kind = 0 ORDER BY seq").fetchall()
         return [gateway.Result.FromString(message).token for (message,) in rows]
-
-    def lines_known(self, lease_id: str) -> int:
-        self.commit()
-        return self._one("SELECT coalesce(max(lines_end), 0) FROM item WHERE lease_id = ?", lease_id)
 
     def commit(self) -> None:
         if not (self._new or self._new_held or self._let_go or self._acknowledged > self._deleted):
@@ -327,6 +319,7 @@ class SqliteSpool:
         self._on_disk_held.update(self._new_held)
         self._new_held.clear()
         self._let_go.clear()
+        self._lines.clear()
         self._deleted = self._acknowledged
         while self._tail_bytes > self._tail_bytes_max and self._tail:
             item = self._tail.popleft()
@@ -337,15 +330,14 @@ class SqliteSpool:
         run = self._connection.executemany
         self._connection.execute("BEGIN IMMEDIATE")
         if new:
-            run(
-                "INSERT INTO item (seq, kind, lease_id, size, lines_end, message) VALUES (?, ?, ?, ?, ?, ?)",
-                [_row(item) for item in new],
-            )
+            run("INSERT INTO item (seq, kind, lease_id, size, message) VALUES (?, ?, ?, ?, ?)", [_row(item) for item in new])
         if self._new_held:
             rows = [(lease_id, held.since_us, held.token.SerializeToString()) for lease_id, held in self._new_held.items()]
-            run("INSERT OR IGNORE INTO held (lease_id, since_us, token) VALUES (?, ?, ?)", rows)
+            run("INSERT OR IGNORE INTO held (lease_id, since_us, lines, token) VALUES (?, ?, 0, ?)", rows)
         if self._let_go:
             run("DELETE FROM held WHERE lease_id = ?", self._let_go)
+        if self._lines:
+            run("UPDATE held SET lines = ? WHERE lease_id = ?", [(lines, lease_id) for lease_id, lines in self._lines.items()])
         if self._acknowledged > self._deleted:
             self._connection.execute("DELETE FROM item WHERE seq <= ?", (self._acknowledged,))
         self._connection.execute("COMMIT")
@@ -363,11 +355,9 @@ def _seq(item: SpoolItem) -> int:
     return item.seq
 
 
-def _row(item: SpoolItem) -> tuple[int, int, str, int, int, bytes]:
-    message = item.message
-    lines_end = message.first + len(message.lines) if isinstance(message, gateway.LogBatch) else 0
+def _row(item: SpoolItem) -> tuple[int, int, str, int, bytes]:
     kind = _LOGS if item.kind == "logs" else _RESULT
-    return item.seq, kind, item.lease_id, item.bytes_count, lines_end, message.SerializeToString()
+    return item.seq, kind, item.lease_id, item.bytes_count, item.message.SerializeToString()
 
 
 def _item(row: tuple[int, int, str, int, bytes]) -> SpoolItem:

@@ -364,3 +364,8 @@ class AgentThread:
     def __exit__(self, *_: object) -> None:
         self.stop()
         self._pool.shutdown()
+
+    def wait(self, seconds: float = 30.0) -> int:
+        """Waits until the agent ends by itself. Returns its exit status, or raises what ended it."""
+        status: int = self._ended.result(seconds)
+        return status

@@ -57,6 +57,7 @@ class Outcome:
 
     answers: list[tuple[Item, Answer]] = field(default_factory=list)
     changed: list[Key] = field(default_factory=list)
+    ended: list[Key] = field(default_factory=list)
     assigned: dict[Channel, list[gateway.Assign]] = field(default_factory=dict)
     stopped: list[tuple[str, str, gateway.AttemptToken]] = field(default_factory=list)
     """(tenant, worker id, token) of attempts that must end."""
@@ -273,7 +274,7 @@ class _Batch:
             timers_void.extend((*key, run_id) for run_id in effects.timers_void)
             timers.extend((*key, timer.task_run_id, timer.attempt, timer.kind, timer.due_at) for timer in effects.timers)
             hand_outs.extend(self._hand_out_row(key, execution, hand_out, until) for hand_out in effects.hand_outs.values())
-            self.outcome.changed.append(key)
+            (self.outcome.ended if effects.ended else self.outcome.changed).append(key)
         database.insert("execution", store.EXECUTION_ALL, executions_new)
         database.update("execution", store.EXECUTION_KEYS, store.EXECUTION_CHANGING, executions_changed)
         database.insert("task_run", store.RUN_ALL, created)

@@ -106,6 +106,14 @@ class Dispatcher:
                     found.append((key, room))
         return found
 
+    def look_again(self) -> bool:
+        """Every group with a session may have waiting hand-outs: another process may have put them there. Says if any has one."""
+        with self._lock:
+            for channel in self._by_worker.values():
+                for light in (True, False):
+                    self.backlog.add((channel.tenant, channel.worker_group, light))
+            return bool(self._by_worker)
+
     def has_session(self, tenant: str, group: str) -> bool:
         """Whether any worker of that group is connected to this process."""
         with self._lock:

@@ -183,6 +183,8 @@ class Engine:
             if item.done is not None:
                 item.done(answer)
         self._hub.publish_many(outcome.changed)
+        for key in outcome.ended:
+            self._hub.publish(*key, ended=True)
         if outcome.next_due_us is not None and (self._next_due_us is None or outcome.next_due_us < self._next_due_us):
             self._next_due_us = outcome.next_due_us
         if outcome.waiting and self.on_backlog is not None:

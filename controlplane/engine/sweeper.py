@@ -38,11 +38,16 @@ def expired_leases(database: Database) -> list[Item]:
 
 
 def run_once(database: Database, engine: Engine) -> dict[str, int]:
-    """One round: expired leases and due timers go to the engine. Returns how many of each."""
+    """One round: expired leases and due timers go to the engine, which also looks for waiting hand-outs. Returns how many of each.
+
+    The look is the net under the wake-ups: what another process created for a worker of this one waits for at most a tick.
+    """
     expired = expired_leases(database)
     timers = due_timers(database)
     for item in (*expired, *timers):
         engine.submit(item)
+    if engine.dispatcher.look_again():
+        engine.wake()
     if expired:
         log.warning("%d leases ran out", len(expired))
     return {"expired": len(expired), "timers": len(timers)}

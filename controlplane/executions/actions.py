@@ -10,7 +10,6 @@ from typing import Any, TypeAlias
 
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
-from flows.expressions.ambient import make_ambient
 from wire.ids import new_id
 
 from controlplane.accounts.actor import Actor
@@ -24,6 +23,7 @@ from controlplane.logs.models import LogChunk
 from controlplane.platform.clock import now_us
 from controlplane.platform.errors import Conflict, Invalid
 from flows.expressions import Scope
+from flows.expressions.ambient import make_ambient
 from flows.machine.states import State
 from flows.spec.inputs import resolve_inputs
 from flows.spec.model import Flow

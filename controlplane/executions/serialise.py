@@ -79,7 +79,7 @@ def execution_summary(row: Row) -> dict[str, Any]:
         "namespace": row["namespace"],
         "flowId": row["flow_id"],
         "flowRevision": row["flow_revision"],
-        "labels": row["labels"] or [],
+        "labels": orjson.Fragment(row["labels"]) if isinstance(row["labels"], str) else row["labels"] or [],
         "state": state_json(row["state"], orjson.loads(row["history"])),
         "originalId": row["original_id"] or row["id"],
         "deleted": False,

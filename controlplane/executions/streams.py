@@ -118,6 +118,7 @@ async def create_and_wait(request: HttpRequest, tenant: str, namespace: str, flo
     with hub.subscribe(tenant, execution_id) as changes:
         row = await in_thread(queries.find_execution, tenant, execution_id)
         while not queries.is_over(row) and time.monotonic() < until:
-            await changes.changed(LOOK_SECONDS)
-            row = await in_thread(queries.find_execution, tenant, execution_id)
+            changed = await changes.changed(LOOK_SECONDS)
+            if changes.ended or not changed:
+                row = await in_thread(queries.find_execution, tenant, execution_id)
     return json_bytes(await in_thread(queries.full_json, row, public_url(request, row)))

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
+import uvloop
 from django.db import transaction
 from django.db.models import F
 from wire import gateway, gateway_grpc
@@ -242,7 +243,7 @@ class GatewayServer:
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._serve())
+            uvloop.run(self._serve())
         except Exception as error:  # noqa: BLE001 - whatever it is, `start` raises it in the caller's thread
             self._failure = error
             self._ready.set()

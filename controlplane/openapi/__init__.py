@@ -19,15 +19,13 @@ _PATH_NAMES = {
 }
 """Path parameters under the names the contract gives them."""
 
-TENANTLESS = ("executions", "flows", "logs", "namespaces", "outputs", "metrics")
-
 
 def only_canonical(endpoints: Sequence[tuple[str, str, str, Any]], **_: Any) -> list[tuple[str, str, str, Any]]:
     """Leaves out the spellings of older clients: without tenant, without `/actions/`, `/login` beside `/api/v1/login`."""
     kept = []
     for path, regex, method, callback in endpoints:
         parts = path.strip("/").split("/")
-        if parts[:2] != ["api", "v1"] or (len(parts) > 2 and parts[2] in TENANTLESS):
+        if parts[:2] != ["api", "v1"] or "(?=" in regex:  # the look-ahead marks addresses without tenant
             continue
         if getattr(callback, "initkwargs", {}).get("legacy"):
             continue

@@ -109,7 +109,15 @@ SCHEMAS: dict[str, Schema] = {
     "ExecutionPage": paged(ref("ExecutionSummary")),
     "LogEntry": record(
         {"namespace": TEXT, "flowId": TEXT, "timestamp": WHEN, "level": ref("Level"), "message": TEXT},
-        {"taskId": TEXT, "executionId": TEXT, "taskRunId": TEXT, "attemptNumber": WHOLE, "seq": BIG, "thread": TEXT, "deleted": FLAG},
+        {
+            "taskId": TEXT,
+            "executionId": TEXT,
+            "taskRunId": TEXT,
+            "attemptNumber": WHOLE,
+            "seq": BIG,
+            "thread": TEXT,
+            "deleted": FLAG,
+        },
     ),
     "LogPage": record(
         {"results": listed(ref("LogEntry")), "total": BIG, "type": {"type": "string", "enum": ["OFFSET", "CURSOR"]}},

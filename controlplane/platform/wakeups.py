@@ -1,8 +1,7 @@
 """Who waits for a change of an execution is told here, after the commit that made it.
 
 The table is the truth; a wake-up only says "look now". Missed ones are harmless because every waiter also looks by itself
-now and then. Within one process this is a dictionary; between processes PostgreSQL's NOTIFY carries the same two words
-(`controlplane.engine.notify`).
+now and then: a change made by another process is seen at that look.
 """
 
 from __future__ import annotations
@@ -17,11 +16,15 @@ Topic = tuple[str, str]
 
 
 class Subscription:
-    """One waiter on one execution. Use as a context manager."""
+    """One waiter on one execution. Use as a context manager.
+
+    `ended`: the execution was seen to end since; whoever waits for the end alone need not look before.
+    """
 
     def __init__(self, hub: Hub, topic: Topic) -> None:
         self._hub = hub
         self._topic = topic
+        self.ended = False
         self._event = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._async_event: asyncio.Event | None = None
@@ -36,8 +39,9 @@ class Subscription:
         """Stops listening."""
         self._hub.forget(self._topic, self)
 
-    def notify(self) -> None:
+    def notify(self, ended: bool) -> None:
         """Called by the hub, from any thread."""
+        self.ended = self.ended or ended
         self._event.set()
         loop, event = self._loop, self._async_event
         if loop is not None and event is not None:
@@ -92,14 +96,14 @@ class Hub:
                 if not waiting:
                     del self._waiting[topic]
 
-    def publish(self, tenant: str, execution_id: str) -> None:
-        """Tells everyone who waits for this execution."""
+    def publish(self, tenant: str, execution_id: str, *, ended: bool = False) -> None:
+        """Tells everyone who waits for this execution that it changed, or ended."""
         if not self._waiting:
             return
         with self._lock:
             waiting = tuple(self._waiting.get((tenant, execution_id), ()))
         for subscription in waiting:
-            subscription.notify()
+            subscription.notify(ended)
 
     def publish_many(self, topics: Iterable[Topic]) -> None:
         """`publish` for each."""

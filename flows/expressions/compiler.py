@@ -99,7 +99,8 @@ class Compiler:
             return None
         for statement in template.body:
             for node in cast(nodes.Output, statement).nodes:
-                found.append(node.data if isinstance(node, nodes.TemplateData) else self.expression(node))
+                part = node.data if isinstance(node, nodes.TemplateData) else self.expression(node)
+                found.append(part)
         return tuple(found)
 
     def body(self, statements: Sequence[nodes.Node]) -> tuple[Emit, ...]:
@@ -147,12 +148,8 @@ class Compiler:
         otherwise = self.body(node.else_)
 
         def emit(frame: Frame, out: list[Any]) -> None:
-            for test, body in branches:
-                if operators.truth(test(frame), "`if`"):
-                    break
-            else:
-                body = otherwise
-            for part in body:
+            chosen = next((body for test, body in branches if operators.truth(test(frame), "`if`")), otherwise)
+            for part in chosen:
                 part(frame, out)
 
         return emit
@@ -270,8 +267,7 @@ class Compiler:
 
     def _expression(self, node: nodes.Expr) -> Evaluate:
         if isinstance(node, nodes.Const):
-            value = node.value
-            return lambda frame: value
+            return _constant(node.value)
         if isinstance(node, (nodes.Name, nodes.Getattr, nodes.Getitem)):
             return self._path(node)
         if isinstance(node, nodes.Filter):
@@ -618,7 +614,7 @@ class Compiler:
         for one in node.kwargs:
             value = self.expression(one.value)
             if one.key not in builtin.parameters:
-                complaint = _unknown("argument", one.key, dict.fromkeys(builtin.parameters))
+                complaint = _unknown("argument", str(one.key), dict.fromkeys(builtin.parameters))
             elif builtin.parameters.index(one.key) < len(positional) or one.key in keywords:
                 complaint = f"was given `{one.key}` twice"
             else:
@@ -663,6 +659,13 @@ class Literal(str):
     __slots__ = ()
 
 
+def _constant(value: Any) -> Evaluate:
+    def evaluate(frame: Frame) -> Any:
+        return value
+
+    return evaluate
+
+
 def _constant_path(root: str, keys: tuple[str | int, ...], source: str, line: int) -> Evaluate:
     def evaluate(frame: Frame) -> Any:
         try:
@@ -670,10 +673,7 @@ def _constant_path(root: str, keys: tuple[str | int, ...], source: str, line: in
         except KeyError:
             raise undefined(root, source, line, frame.variables) from None
         for key in keys:
-            if type(value) is dict and key in value:
-                value = value[key]
-            else:
-                value = attribute(value, key, source, line)
+            value = value[key] if type(value) is dict and key in value else attribute(value, key, source, line)
         return value
 
     return evaluate

@@ -130,10 +130,11 @@ class PebbleLexer(Lexer):
     ) -> Iterator[Token]:
         """Gives every token its value. Texts stay as written: the parser reads them."""
         protected = False
-        for count, (lineno, kind, text) in enumerate(stream):
+        for count, (lineno, found, text) in enumerate(stream):
             if count > EXPRESSION_TOKENS_MAX:
                 raise TemplateSyntaxError(f"a template has at most {EXPRESSION_TOKENS_MAX} tokens", lineno)
             value: Any = text
+            kind = OPERATORS[text] if found == "operator" else found
             if kind in ("raw_begin", "verbatim_begin"):
                 protected = True
                 continue
@@ -156,6 +157,4 @@ class PebbleLexer(Lexer):
                 value = int(digits)
             elif kind == "float":
                 value = float(text)
-            elif kind == "operator":
-                kind = OPERATORS[text]
             yield Token(lineno, kind, value)

@@ -89,7 +89,9 @@ def _read(value: Any, existing_format: Any) -> datetime | date:
 
 
 _ISO = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ]([0-9]{2}:[0-9]{2})(?::([0-9]{2})(?:[.,]([0-9]{1,9}))?)?(Z|[-+][0-9]{2}(?::?[0-9]{2})?)?(?:\[([^\]]{1,60})\])?)?"
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
+    r"(?:[T ]([0-9]{2}:[0-9]{2})(?::([0-9]{2})(?:[.,]([0-9]{1,9}))?)?"
+    r"(Z|[-+][0-9]{2}(?::?[0-9]{2})?)?(?:\[([^\]]{1,60})\])?)?"
 )
 
 
@@ -104,7 +106,7 @@ def _read_iso(text: str) -> datetime | date:
             return parsed
         hour, minute = clock.split(":")
         micros = int((fraction or "0").ljust(6, "0")[:6])
-        local = datetime(parsed.year, parsed.month, parsed.day, int(hour), int(minute), int(seconds or 0), micros)
+        local = datetime.combine(parsed, time(int(hour), int(minute), int(seconds or 0), micros))
     except ValueError as error:
         raise fault(f"Text '{text[:60]}' is no date: {error}") from None
     if offset is not None:

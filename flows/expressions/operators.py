@@ -58,13 +58,13 @@ def _operand(value: Any, symbol: str) -> int | float:
     raise type_error(f"`{symbol}` expects numbers", value)
 
 
-def _bounded(value: int | float, symbol: str) -> int | float:
+def _bounded(value: float, symbol: str) -> int | float:
     if isinstance(value, int) and not LONG_MIN <= value <= LONG_MAX:
         raise ExpressionError(f"The result of `{symbol}` does not fit a 64-bit integer", code="expression.overflow")
     return value
 
 
-def _float(value: int | float) -> float:
+def _float(value: float) -> float:
     try:
         return float(value)
     except OverflowError:
@@ -163,6 +163,11 @@ def positive(value: Any, budget: Budget) -> Any:
 
 def equal(left: Any, right: Any, budget: Budget) -> bool:
     """Numbers by value, otherwise only values of the same kind; null equals null."""
+    return _equal(left, right, budget, set())
+
+
+def _equal(left: Any, right: Any, budget: Budget, met: set[tuple[int, int]]) -> bool:
+    """`met`: pairs of lists and maps already under comparison, so that shared parts are compared once."""
     budget.spend(1)
     if isinstance(left, bool) or isinstance(right, bool):
         return left is right
@@ -170,15 +175,18 @@ def equal(left: Any, right: Any, budget: Budget) -> bool:
         return left == right
     if isinstance(left, str) and isinstance(right, str):
         return left == right
-    if isinstance(left, Mapping) and isinstance(right, Mapping):
-        if left is right:
-            return True
-        return len(left) == len(right) and all(key in right and equal(item, right[key], budget) for key, item in left.items())
-    if is_sequence(left) and is_sequence(right):
-        if left is right:
-            return True
-        return len(left) == len(right) and all(equal(one, other, budget) for one, other in zip(left, right, strict=True))
-    return type(left) is type(right) and bool(left == right)
+    maps = isinstance(left, Mapping) and isinstance(right, Mapping)
+    if not maps and not (is_sequence(left) and is_sequence(right)):
+        return type(left) is type(right) and bool(left == right)
+    pair = (id(left), id(right))
+    if left is right or pair in met:
+        return True
+    if len(left) != len(right):
+        return False
+    met.add(pair)
+    if maps:
+        return all(key in right and _equal(item, right[key], budget, met) for key, item in left.items())
+    return all(_equal(one, other, budget, met) for one, other in zip(left, right, strict=True))
 
 
 def compare(symbol: str, left: Any, right: Any) -> bool:

@@ -297,9 +297,7 @@ class PebbleParser(Parser):
             return nodes.List(list(self._separated("rbracket", self.parse_expression)), lineno=token.lineno)
         if token.type == "lbrace":
             return nodes.Dict(list(self._separated("rbrace", self._pair)), lineno=token.lineno)
-        if token.type == "eof":
-            self.fail("the template ends in the middle of an expression", token.lineno)
-        self.fail(f"a value is expected, found `{_shown(token)}`", token.lineno)
+        return self.fail(f"a value is expected, found `{_shown(token)}`", token.lineno)
 
     def _pair(self) -> nodes.Pair:
         key = self._expression(0)

@@ -17,8 +17,11 @@ from flows.expressions.budget import Budget
 JSON_DEPTH_MAX = 200
 """Nesting of a value printed as JSON."""
 
-JSON_NODE_BYTES = 2
-"""Least cost of one node in JSON: its separators."""
+SCALAR_BYTES = 8
+"""What a single value costs at least, in JSON and in memory."""
+
+CONTAINER_BYTES = 32
+"""What a list or map costs beside its entries."""
 
 
 def to_text(value: Any, budget: Budget) -> str:
@@ -132,52 +135,71 @@ def duration_text(value: timedelta) -> str:
 
 def to_json(value: Any, budget: Budget, drop_nulls: bool = True) -> str:
     """Compact JSON, non-ASCII kept, times as ISO text; null entries of maps are left out unless `drop_nulls` is false."""
-    ready = _json_ready(value, budget, drop_nulls, 0)
+    size, plain = _measured(value, drop_nulls, {}, 0)
+    budget.produce(size)
     try:
+        ready = value if plain else _json_ready(value, drop_nulls)
         return json.dumps(ready, ensure_ascii=False, separators=(",", ":"), check_circular=False)
     except (RecursionError, ValueError) as error:
         raise ExpressionError("The value cannot be written as JSON", code="expression.type") from error
 
 
-def measure(value: Any, budget: Budget, depth: int = 0) -> None:
-    """Charges the whole tree below a value, as JSON would print it. Shared parts count as often as they are reached."""
-    if isinstance(value, str):
-        budget.produce(len(value) + JSON_NODE_BYTES)
-        return
-    budget.produce(JSON_NODE_BYTES)
-    if depth > JSON_DEPTH_MAX:
-        raise ExpressionError(f"The value nests deeper than {JSON_DEPTH_MAX} levels", code="expression.too_deep")
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            budget.produce(len(key) if isinstance(key, str) else JSON_NODE_BYTES)
-            measure(item, budget, depth + 1)
-    elif isinstance(value, (list, tuple, AbstractSet)):
-        for item in value:
-            measure(item, budget, depth + 1)
+def measure(value: Any, budget: Budget) -> None:
+    """Charges the whole tree below a value. Shared parts are looked at once and counted as often as they are reached."""
+    budget.produce(_measured(value, False, {}, 0)[0])
 
 
-def _json_ready(value: Any, budget: Budget, drop_nulls: bool, depth: int) -> Any:
-    """The same tree in types the JSON writer knows, charged node by node."""
+def _measured(value: Any, drop_nulls: bool, known: dict[int, tuple[int, bool]], depth: int) -> tuple[int, bool]:
+    """Bytes of a tree as JSON, and whether the JSON writer can take it as it is."""
     kind = type(value)
     if kind is str:
-        budget.produce(len(value) + JSON_NODE_BYTES)
-        return value
-    budget.produce(JSON_NODE_BYTES)
-    if value is None or kind is bool:
-        return value
+        return _text_bytes(value), True
+    if value is None or kind is bool or kind is int:
+        return SCALAR_BYTES, kind is not int or value.bit_length() < 4096
+    if kind is float:
+        return SCALAR_BYTES, math.isfinite(value)
+    is_map = isinstance(value, Mapping)
+    if not is_map and not isinstance(value, (list, tuple, AbstractSet)):
+        return (_text_bytes(value) if isinstance(value, str) else 4 * SCALAR_BYTES), False
+    seen = known.get(id(value))
+    if seen is not None:
+        return seen
     if depth > JSON_DEPTH_MAX:
         raise ExpressionError(f"The value nests deeper than {JSON_DEPTH_MAX} levels", code="expression.too_deep")
-    if kind is dict or isinstance(value, Mapping):
-        ready = {}
+    size = CONTAINER_BYTES
+    if is_map:
+        plain = kind is dict
         for key, item in value.items():
-            if item is None and drop_nulls:
-                continue
-            name = key if type(key) is str else to_text(key, budget)
-            budget.produce(len(name))
-            ready[name] = _json_ready(item, budget, drop_nulls, depth + 1)
-        return ready
+            below, fits = _measured(item, drop_nulls, known, depth + 1)
+            plain = plain and fits and type(key) is str and not (item is None and drop_nulls)
+            size += below + (len(key) if isinstance(key, str) else SCALAR_BYTES)
+    else:
+        plain = kind is list or kind is tuple
+        for item in value:
+            below, fits = _measured(item, drop_nulls, known, depth + 1)
+            plain = plain and fits
+            size += below
+    known[id(value)] = size, plain
+    return size, plain
+
+
+def _text_bytes(value: str) -> int:
+    return SCALAR_BYTES + (len(value) if value.isprintable() else 2 * len(value))
+
+
+def _json_ready(value: Any, drop_nulls: bool) -> Any:
+    """The same tree in types the JSON writer knows."""
+    kind = type(value)
+    if value is None or kind is str or kind is bool:
+        return value
+    if isinstance(value, Mapping):
+        return {
+            key if type(key) is str else to_text(key, Budget()): _json_ready(item, drop_nulls)
+            for key, item in value.items()
+            if not (item is None and drop_nulls)
+        }
     if isinstance(value, (list, tuple, AbstractSet)):
-        return [_json_ready(item, budget, drop_nulls, depth + 1) for item in value]
+        return [_json_ready(item, drop_nulls) for item in value]
     if isinstance(value, int):
         int_text(value)
         return value

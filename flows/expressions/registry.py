@@ -71,12 +71,12 @@ def function(names: str, parameters: str = "") -> Callable[[F], F]:
     return register
 
 
-def test(names: str, parameters: str = "") -> Callable[[F], F]:
+def test(names: str) -> Callable[[F], F]:
     """Registers a test (`is …`) under one or several names."""
 
     def register(call: F) -> F:
         for name in names.split():
-            TESTS[name] = _builtin(name, call, parameters, 2, False)
+            TESTS[name] = _builtin(name, call, "", 2, False)
         return call
 
     return register

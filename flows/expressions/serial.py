@@ -12,16 +12,19 @@ import yaml
 
 from flows.errors import ExpressionError
 from flows.expressions.budget import Budget
-from flows.expressions.printing import JSON_DEPTH_MAX, float_text, int_text, is_sequence, to_text
+from flows.expressions.printing import JSON_DEPTH_MAX, float_text, int_text, is_sequence, measure, to_text
 
-JSON_EXPANSION = 8
-"""Bytes of memory a byte of JSON may stand for (`[[],[],…` is the worst)."""
+CONTAINER_MEMORY = 64
+"""Bytes of memory that one list or map of a JSON text takes, however short it is written."""
+
+LINES_PER_STEP = 8
+"""Lines or elements of a text that cost one step when it is read."""
 
 
 def parse_json(text: str, budget: Budget) -> Any:
     """The value of a JSON text. Raises ExpressionError when it is none or would cost too much."""
-    budget.produce(len(text))
-    budget.spend(text.count(",") // JSON_EXPANSION + 1)
+    budget.produce(len(text) + CONTAINER_MEMORY * (text.count("[") + text.count("{")))
+    budget.spend(text.count(",") // LINES_PER_STEP + 1)
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -35,7 +38,7 @@ def parse_yaml(text: str, budget: Budget) -> Any:
     from flows.spec.source import read_source
 
     budget.produce(len(text))
-    budget.spend(text.count("\n") // JSON_EXPANSION + 1)
+    budget.spend(text.count("\n") // LINES_PER_STEP + 1)
     document = read_source(text, allow_scalar=True)
     if document.problems:
         raise ExpressionError(f"The text is no valid YAML: {document.problems[0]}", code="expression.invalid_yaml")
@@ -51,6 +54,7 @@ _LOOKS_TYPED = re.compile(
 
 def dump_yaml(value: Any, budget: Budget) -> str:
     """YAML text: no document marker, least quotes, lists indented below their key, a line break at the end."""
+    measure(value, budget)
     lines: list[str] = []
     _dump(value, 0, lines, budget, 0)
     return "\n".join(lines) + "\n"
@@ -80,10 +84,7 @@ def _dump(value: Any, indent: int, lines: list[str], budget: Budget, depth: int)
 
 def _entry(head: str, item: Any, indent: int, lines: list[str], budget: Budget, depth: int) -> None:
     budget.produce(len(head) + 1)
-    if isinstance(item, Mapping) and item:
-        lines.append(head)
-        _dump(item, indent + 2, lines, budget, depth + 1)
-    elif (is_sequence(item) or isinstance(item, AbstractSet)) and item:
+    if (isinstance(item, Mapping) and item) or ((is_sequence(item) or isinstance(item, AbstractSet)) and item):
         lines.append(head)
         _dump(item, indent + 2, lines, budget, depth + 1)
     else:
@@ -112,7 +113,7 @@ def _scalar(value: Any, indent: int, budget: Budget) -> str:
         keep = "" if text.endswith("\n") else "-"
         if text.endswith("\n\n"):
             keep = "+"
-        body = text[:-1] if text.endswith("\n") else text
+        body = text.removesuffix("\n")
         return f"|{keep}\n" + "\n".join(pad + line if line else "" for line in body.split("\n"))
     if _PLAIN_TEXT.fullmatch(text) and not _LOOKS_TYPED.fullmatch(text):
         return text

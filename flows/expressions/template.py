@@ -120,11 +120,9 @@ class Template:
         return result
 
     def _printed(self, frame: Frame) -> list[Any]:
-        out: list[Any] = []
         if self._parts is not None:
-            for part in self._parts:
-                out.append(Literal(part) if isinstance(part, str) else part(frame))
-            return out
+            return [Literal(part) if isinstance(part, str) else part(frame) for part in self._parts]
+        out: list[Any] = []
         for emit in self._body:
             emit(frame, out)
         return out

@@ -138,7 +138,8 @@ def checked(
             return model.model_validate(shape_data), data
         except ValidationError as error:
             faults = _grouped(error, node, templates)
-        if all([_correct(data, fault) and _correct(shape_data, fault) for fault in faults]):
+        corrected = [_correct(data, fault) and _correct(shape_data, fault) for fault in faults]
+        if all(corrected):
             continue
         for fault in faults:
             if not fault.only_texts:

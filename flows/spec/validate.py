@@ -1,4 +1,7 @@
-"""Templates inside a flow: can they be read, and do they name what exists? (References are warnings: data decides at run time.)"""
+"""Templates inside a flow: can they be read, and do they name what exists?
+
+Unknown references are warnings, because only the data of a run decides.
+"""
 
 from __future__ import annotations
 

@@ -301,11 +301,5 @@ def regex_replace(frame: Frame, value: Any, pattern: Any, replacement: Any) -> s
 @filter_("regexExtract", "pattern group")
 def regex_extract(frame: Frame, value: Any, pattern: Any, group: Any = 0) -> str | None:
     """The first match, or one of its groups; null without a match."""
-    match = regexes.search(text_of(value, "regexExtract"), text_of(pattern, "regexExtract"), frame.budget)
-    if match is None:
-        return None
-    try:
-        found: str | None = match.group(group if isinstance(group, str) else integer_of(group, "regexExtract", "group"))
-    except IndexError:
-        raise ExpressionError(f"`regexExtract`: the pattern has no group {group}", code="expression.arguments") from None
-    return found
+    which = group if isinstance(group, str) else integer_of(group, "regexExtract", "group")
+    return regexes.extract(text_of(value, "regexExtract"), text_of(pattern, "regexExtract"), which, frame.budget)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 from django.http import HttpResponse
 from django.test import Client
 
@@ -55,7 +56,7 @@ class Api:
         response = self.raw(method, path, body, kind, **more)
         assert response.status_code == expect, f"{method} {path}: {response.status_code} {text_of(response)[:1000]}"
         if "json" in response.headers.get("Content-Type", "") and text_of(response):
-            return response.json()
+            return orjson.loads(response.content)
         return text_of(response)
 
     def raw(self, method: str, path: str, body: Any = None, kind: str = "", **more: Any) -> HttpResponse:
@@ -76,8 +77,6 @@ class Api:
 
 
 def _encoded(arguments: dict[str, Any]) -> dict[str, Any]:
-    import orjson
-
     data = arguments.get("data")
     if data is not None and not isinstance(data, (str, bytes)):
         arguments["data"] = orjson.dumps(data)

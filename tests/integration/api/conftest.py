@@ -8,24 +8,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import django
 import pytest
 
-from tests.integration.api.client import Api
-from tests.support import postgres
-
 os.environ["DJANGO_SETTINGS_MODULE"] = "controlplane.settings"
-
-import django
-
 django.setup()
 
-from django.apps import apps
-from django.conf import settings
-from django.core.management import call_command
-from django.db import connection, connections
+from django.apps import apps  # noqa: E402
+from django.conf import settings  # noqa: E402
+from django.core.management import call_command  # noqa: E402
+from django.db import connection, connections  # noqa: E402
 
-from controlplane.platform.threads import close_threads
-from controlplane.settings.databases import database_from_url
+from controlplane.platform.threads import close_threads  # noqa: E402
+from controlplane.settings.databases import database_from_url  # noqa: E402
+from tests.integration.api.client import Api  # noqa: E402
+from tests.support import postgres  # noqa: E402
 
 PASSWORD = "Root!1234"
 

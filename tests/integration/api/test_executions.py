@@ -56,7 +56,7 @@ def test_a_new_execution_answers_at_once_and_reads_back_whole(api: Api) -> None:
     assert labels["team"] == "edge"
     assert labels["system.correlationId"] == created["id"]
     assert labels["system.username"] == "root@example.com"
-    assert [change["state"] for change in body["state"]["histories"]][0] == "CREATED"
+    assert body["state"]["histories"][0]["state"] == "CREATED"
     assert body["state"]["histories"][-1]["state"] == "SUCCESS"
     assert body["state"]["startDate"] == body["state"]["histories"][0]["date"]
     assert body["state"]["endDate"] == body["state"]["histories"][-1]["date"]

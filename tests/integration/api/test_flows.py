@@ -113,7 +113,10 @@ def test_search_by_text_namespace_labels_and_filters(api: Api) -> None:
     assert _ids(api, "labels=team:edge") == ["hello_mcp"]
     assert "hello_mcp" not in _ids(api, "filters[labels][NOT_EQUALS][team]=edge")
     assert _ids(api, "filters[scope][EQUALS]=SYSTEM") == ["inner"]
-    assert sorted(_ids(api, "filters[or][0][flowId][EQUALS]=hello&filters[or][1][flowId][EQUALS]=waiting")) == ["hello", "waiting"]
+    assert sorted(_ids(api, "filters[or][0][flowId][EQUALS]=hello&filters[or][1][flowId][EQUALS]=waiting")) == [
+        "hello",
+        "waiting",
+    ]
     assert _ids(api, "sort=id:desc&size=2") == ["waiting", "inner"]
     assert _ids(api, "page=9") == []
     api("GET", f"{BASE}/search?filters[state][EQUALS]=RUNNING", expect=400)

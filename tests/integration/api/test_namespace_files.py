@@ -16,7 +16,9 @@ BASE = "/api/v1/main/namespaces/acme.data/files"
 
 
 def put(api: Api, path: str, content: bytes, name: str = "file.txt", expect: int = 200) -> None:
-    answer = api("POST", f"{BASE}?path={quote(path)}", {"fileContent": SimpleUploadedFile(name, content)}, "multipart", expect=expect)
+    answer = api(
+        "POST", f"{BASE}?path={quote(path)}", {"fileContent": SimpleUploadedFile(name, content)}, "multipart", expect=expect
+    )
     assert expect != 200 or answer == ""
 
 
@@ -65,7 +67,20 @@ def test_a_file_cannot_be_a_folder(api: Api) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["../x", "a/../../x", "a/..", "..", ".", "a/./b", "a\\..\\b", "a\x00b", "a\nb", "x" * 300, "/".join("d" * 9 for _ in range(200)), "a/"],
+    [
+        "../x",
+        "a/../../x",
+        "a/..",
+        "..",
+        ".",
+        "a/./b",
+        "a\\..\\b",
+        "a\x00b",
+        "a\nb",
+        "x" * 300,
+        "/".join("d" * 9 for _ in range(200)),
+        "a/",
+    ],
 )
 def test_paths_that_lead_out_are_refused(api: Api, path: str, tmp_path: Path) -> None:
     before = sorted(str(found) for found in tmp_path.rglob("*"))

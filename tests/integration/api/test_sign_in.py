@@ -31,7 +31,10 @@ def test_weak_passwords_are_refused_with_what_is_missing(anonymous: Api, passwor
 
 def test_a_browser_signs_in_gets_a_csrf_token_and_makes_an_api_token(api: Api) -> None:
     browser = Api()
-    assert browser("POST", "/login", {"username": "root@example.com", "password": "Wrong!1234"}, expect=401)["code"] == "auth.password"
+    assert (
+        browser("POST", "/login", {"username": "root@example.com", "password": "Wrong!1234"}, expect=401)["code"]
+        == "auth.password"
+    )
     response = browser.raw("POST", "/login", {"username": "root@example.com", "password": PASSWORD})
     assert response.status_code == 200
     cookie = response.cookies["JWT"]

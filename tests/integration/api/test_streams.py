@@ -44,7 +44,7 @@ def test_following_shows_every_state_up_to_the_end(client: httpx.Client, api: Ap
         assert response.headers["content-type"].startswith("text/event-stream")
         assert response.headers["x-accel-buffering"] == "no"
         assert "content-encoding" not in response.headers
-        seen = []
+        seen: list[tuple[str, str]] = []
         for name, body in frames(response):
             if not seen:
                 killer = threading.Thread(target=client.delete, args=(f"{BASE}/{created['id']}/actions/kill",))
@@ -90,7 +90,9 @@ def test_an_execution_that_never_comes_is_404_before_any_frame(client: httpx.Cli
 def store_lines(url: str, execution: Any, first: int, lines: list[tuple[int, str]], task_run_id: str = "r" * 22) -> None:
     database = connect(url)
     now = now_us()
-    chunk = Chunk("main", execution["id"], task_run_id, "say", 1, first, [(now + i, level, text) for i, (level, text) in enumerate(lines)])
+    chunk = Chunk(
+        "main", execution["id"], task_run_id, "say", 1, first, [(now + i, level, text) for i, (level, text) in enumerate(lines)]
+    )
     write_chunks(database, [chunk])
     database.close()
     hub.publish("main", execution["id"])

@@ -70,7 +70,9 @@ def test_worked_example(template: str, expected: str) -> None:
     assert render(template) == expected
 
 
-@pytest.mark.parametrize("template", ["{{ outputs.my-task.value }}", "{{ missing ?? missing2 }}", "{{ list[3] }}", "{{ inputs.none.x }}"])
+@pytest.mark.parametrize(
+    "template", ["{{ outputs.my-task.value }}", "{{ missing ?? missing2 }}", "{{ list[3] }}", "{{ inputs.none.x }}"]
+)
 def test_what_is_missing_raises_undefined(template: str) -> None:
     with pytest.raises(Undefined):
         render(template)
@@ -167,7 +169,10 @@ def test_what_is_missing_raises_undefined(template: str) -> None:
         ("{% if false %}a{% elseif true %}b{% else %}c{% endif %}", "b"),
         ("{% for x in [] %}a{% else %}none{% endfor %}", "none"),
         ("{% for x in null %}a{% else %}none{% endfor %}", ""),
-        ("{% for x in [1,2] %}{{ loop.revindex }}{{ loop.first }}{{ loop.last }}{{ loop.length }} {% endfor %}", "1truefalse2 0falsetrue2 "),
+        (
+            "{% for x in [1,2] %}{{ loop.revindex }}{{ loop.first }}{{ loop.last }}{{ loop.length }} {% endfor %}",
+            "1truefalse2 0falsetrue2 ",
+        ),
         ("{% macro m(a, b='x') %}[{{ a }}{{ b }}]{% endmacro %}{{ m('1') }}{{ m('1', b='2') }}", "[1x][12]"),
         ("{% filter upper | trim %} a {% endfilter %}", "A"),
         ('{% block "n" %}B{% endblock %}{{ block("n") }}', "BB"),

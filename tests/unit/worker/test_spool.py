@@ -118,10 +118,12 @@ def test_a_dropped_attempt_takes_its_result_along_and_its_logs_only_if_asked(spo
 
 def test_the_number_of_known_lines_is_remembered(spool: Spool) -> None:
     one = token()
+    spool.hold(one)
     spool.add_logs(logs(one, 0, 3))
     spool.add_logs(logs(one, 3, 4))
-    assert spool.lines_known(one.lease_id) == 7
-    assert spool.lines_known("other") == 0
+    spool.commit()
+    spool.acknowledge(2)
+    assert [held.lines for held in spool.held()] == [7]
 
 
 @pytest.fixture

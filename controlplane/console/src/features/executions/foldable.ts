@@ -1,11 +1,13 @@
 /** The rows of the task tree, and which of them are folded. Large groups start folded. */
 import { computed, reactive, type ComputedRef, type ShallowRef } from 'vue'
 import type { Execution } from '@/shared/api/types'
+import { useFlowShape, type FlowShape } from './taskTypes'
 import { buildTree, visibleRows, type TreeNode } from './tree'
 
 const FOLD_ABOVE = 200
 
 export interface TaskRows {
+  shape: ComputedRef<FlowShape>
   roots: ComputedRef<TreeNode[]>
   rows: ComputedRef<TreeNode[]>
   isFolded: (node: TreeNode) => boolean
@@ -14,9 +16,10 @@ export interface TaskRows {
 }
 
 export function useTaskRows(execution: ShallowRef<Execution | null>): TaskRows {
+  const shape = useFlowShape()
   const choices = reactive(new Map<string, boolean>())
   const isFolded = (node: TreeNode): boolean => choices.get(node.key) ?? (node.children.length > FOLD_ABOVE || isManyth(node))
-  const roots = computed(() => buildTree(execution.value?.taskRunList ?? []))
+  const roots = computed(() => buildTree(execution.value?.taskRunList ?? [], shape.value.sizes))
   const rows = computed(() => visibleRows(roots.value, isFolded))
 
   /** Iterations of a loop with many are opened one by one. */
@@ -35,5 +38,5 @@ export function useTaskRows(execution: ShallowRef<Execution | null>): TaskRows {
     walk(roots.value)
   }
 
-  return { roots, rows, isFolded, toggle: (node) => choices.set(node.key, !isFolded(node)), foldAll }
+  return { shape, roots, rows, isFolded, toggle: (node) => choices.set(node.key, !isFolded(node)), foldAll }
 }

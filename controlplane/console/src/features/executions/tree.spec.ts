@@ -42,6 +42,11 @@ describe('tree of task runs', () => {
     expect(outline(buildTree(runs))).toEqual(['each', '  load=x', '  load=y'])
   })
 
+  it('groups an iteration before its second task exists when the flow says that there will be one', () => {
+    const runs = [taskRun('p', 'each'), taskRun('1', 'load', { parentTaskRunId: 'p', value: 'x', iteration: 0 })]
+    expect(outline(buildTree(runs, new Map([['each', 2]])))).toEqual(['each', '  iteration 1=x', '    load'])
+  })
+
   it('does not repeat the value on what stands inside an iteration', () => {
     const runs = [
       taskRun('p', 'each'),

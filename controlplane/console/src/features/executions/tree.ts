@@ -18,8 +18,11 @@ export interface TreeNode {
   end: number | null
 }
 
-/** Builds the forest in the order the task runs were created. Linear in their number. */
-export function buildTree(taskRuns: readonly TaskRun[]): TreeNode[] {
+/**
+ * Builds the forest in the order the task runs were created. Linear in their number. `sizes` (container's task id → tasks in it)
+ * lets iterations be grouped before their second task exists, so that rows do not change places while a loop runs.
+ */
+export function buildTree(taskRuns: readonly TaskRun[], sizes: ReadonlyMap<string, number> = new Map()): TreeNode[] {
   const ids = new Set<string>()
   for (const taskRun of taskRuns) ids.add(taskRun.id)
   const byParent = new Map<string, TaskRun[]>()
@@ -30,9 +33,9 @@ export function buildTree(taskRuns: readonly TaskRun[]): TreeNode[] {
     if (siblings) siblings.push(taskRun)
     else byParent.set(parent, [taskRun])
   }
-  return branch('', 0, null)
+  return branch('', 0, null, null)
 
-  function branch(parent: string, depth: number, inherited: string | null): TreeNode[] {
+  function branch(parent: string, depth: number, inherited: string | null, parentTask: string | null): TreeNode[] {
     const siblings = byParent.get(parent)
     if (!siblings) return []
     const groups = new Map<string, TaskRun[]>()
@@ -43,7 +46,7 @@ export function buildTree(taskRuns: readonly TaskRun[]): TreeNode[] {
       else groups.set(key, [taskRun])
     }
     const iterated = !(groups.size === 1 && groups.has('')) && [...groups.values()].some((group) => group[0]!.value !== inherited)
-    const grouped = iterated && [...groups.values()].some((group) => group.length > 1)
+    const grouped = iterated && ((sizes.get(parentTask ?? '') ?? 0) > 1 || [...groups.values()].some((group) => group.length > 1))
     if (!grouped) return siblings.map((taskRun) => node(taskRun, depth, iterated ? (taskRun.value ?? null) : null))
     const nodes: TreeNode[] = []
     for (const [key, group] of groups) {
@@ -61,7 +64,7 @@ export function buildTree(taskRuns: readonly TaskRun[]): TreeNode[] {
       label: taskRun.taskId,
       value,
       depth,
-      children: branch(taskRun.id, depth + 1, taskRun.value ?? null),
+      children: branch(taskRun.id, depth + 1, taskRun.value ?? null, taskRun.taskId),
       state: taskRun.state.current,
       start: Date.parse(taskRun.state.startDate),
       end: end ? Date.parse(end) : null,
