@@ -56,7 +56,7 @@ setup: .make/installed $(WEB)  ## environment, console, everything `make run` ne
 
 console: $(WEB)  ## the web console, built
 $(WEB): .make/npm $(shell find $(CONSOLE) -path $(CONSOLE)/node_modules -prune -o -path $(CONSOLE)/static -prune -o -type f -not -name '*.py' -not -name '*.pyc' -print)
-	cd $(CONSOLE) && PATH="$(CURDIR)/.make/bin:$$PATH" npm run --silent build
+	cd $(CONSOLE) && PATH="$(CURDIR)/.make/bin:$$PATH" npm run --silent build -- --logLevel warn
 	@touch $@
 
 browser:  ## a chromium for the browser tests (Debian's, when we may install it)

@@ -6,6 +6,7 @@ Start-up is recovery: what an earlier process left open is found in the database
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import socket
@@ -19,6 +20,9 @@ log = logging.getLogger(__name__)
 
 SWITCH_SECONDS = 0.0005
 """Python's thread switch interval: with the default 5 ms a busy thread would delay the engine by more than a whole step costs."""
+
+GC_THRESHOLD = 50_000
+"""New objects between two runs of the cycle collector. A batch of a large execution makes tens of thousands, none in cycles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,10 @@ class Plane:
         self._stops.append(gateway.stop)
         self.port = self._serve_web()
         self._ready = True
+        # What is loaded by now stays for ever: the collector need not look at it again, nor run every 700 new objects.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(GC_THRESHOLD, 20, 50)
         # Nothing waits for the jobs: they are a net, and importing Celery is a quarter of the start.
         threading.Thread(target=self._start_jobs, name="jobs-start", daemon=True).start()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import random
 import signal
@@ -25,7 +26,7 @@ from worker.config import WorkerOptions
 from worker.door import Bridge, Door
 from worker.errors import WorkerCannotStart
 from worker.executor import Executor
-from worker.families import modules_of
+from worker.families import family_of, modules_of
 from worker.folders import Folders
 from worker.identity import Identity, enrol, store_identity, stored_identity
 from worker.rendering import Plans, environment_variables
@@ -44,7 +45,11 @@ _FLUSH_SECONDS = 5.0
 def run(options: WorkerOptions) -> int:
     """Runs a worker until it is told to stop (SIGTERM, SIGINT). Returns the exit status: 0, or 3 when it cannot go on."""
     try:
-        return uvloop.run(Agent(options).run())
+        agent = Agent(options)
+        # What is loaded by now stays for good: the collector need not look at it after every few thousand attempts.
+        gc.collect()
+        gc.freeze()
+        return uvloop.run(agent.run())
     except WorkerCannotStart as error:
         _log.error("%s [%s]", error, error.code)
         return 3
@@ -197,7 +202,7 @@ class Agent:
 
     async def _warm(self, zygotes: Zygotes) -> None:
         """Starts the interpreter for commands, and families named in the options, before anybody waits for them."""
-        modules = {entry.split(".")[-1]: entry for entry in {_family_name(task) for task in self._catalogue}}
+        modules = {family.split(".")[-1]: family for family in map(family_of, self._catalogue)}
         for family in (COMMANDS, *(modules[name] for name in self._options.preload if name in modules)):
             await zygotes.of(family).ready()
 
@@ -241,9 +246,3 @@ class Agent:
         until = time.monotonic() + seconds
         while not reached() and time.monotonic() < until and not self._hurry.is_set():  # noqa: ASYNC110 - several ends, no haste
             await asyncio.sleep(0.05)
-
-
-def _family_name(task_type: type) -> str:
-    from worker.families import family_of
-
-    return family_of(task_type)

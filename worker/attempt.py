@@ -16,7 +16,7 @@ from worker import limits
 from worker.errors import TaskFailed
 from worker.folders import RunFolders
 from worker.lines import ProtocolReader
-from worker.logship import ERROR, LEVELS, AttemptLog
+from worker.logship import ERROR, INFO, LEVELS, AttemptLog
 from worker.masking import Masker
 from worker.rendering import Plan
 from worker.session import StopReason, WorkerSession
@@ -29,7 +29,7 @@ def now_us() -> int:
     return time.time_ns() // 1000
 
 
-class Stopped(Exception):  # noqa: N818 - no error: how an attempt ends that was told to
+class Stopped(Exception):
     """The attempt was ended from outside; why is in its `stop_reason`."""
 
 
@@ -37,6 +37,7 @@ class Attempt:
     """The state of one attempt. Belongs to the loop's thread, except where a method says otherwise."""
 
     __slots__ = (
+        "_protocol",
         "assign",
         "ended",
         "folders",
@@ -47,7 +48,6 @@ class Attempt:
         "plan",
         "progress_at",
         "progress_later",
-        "protocol",
         "started_at_us",
         "started_timer",
         "stop_reason",
@@ -66,7 +66,7 @@ class Attempt:
         self.masker = Masker()
         self.log = AttemptLog(self.token, lambda batch, reserve: session.log_batch(batch, reserve=reserve), self.masker)
         self.metrics: list[gateway.Metric] = []
-        self.protocol = ProtocolReader(lambda level, text: self.log.line(LEVELS.get(level, 2), text))
+        self._protocol: ProtocolReader | None = None
         self.started_at_us = now_us()
         self.ended = False
         self.stop_reason: str | None = None
@@ -80,6 +80,14 @@ class Attempt:
         self.progress_later: asyncio.TimerHandle | None = None
         self.warning: str | None = None
         """What makes a success a WARNING."""
+
+    @property
+    def protocol(self) -> ProtocolReader:
+        """What the task said by `::{…}::` lines."""
+        if self._protocol is None:
+            log = self.log
+            self._protocol = ProtocolReader(lambda level, text: log.line(LEVELS.get(level, INFO), text))
+        return self._protocol
 
     def stop(self, reason: str) -> None:
         """Asks the attempt to end; the first reason stays, except that `forget` and `lease` outrank others."""

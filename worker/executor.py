@@ -168,7 +168,8 @@ class Executor:
         self._changed()
 
     async def _supervise(self, attempt: Attempt, slots: Slots) -> None:
-        outputs, error = None, None
+        outputs: Any = None
+        error: Exception | None = None
         try:
             outputs = await self._execute(attempt)
         except asyncio.CancelledError:
@@ -248,7 +249,7 @@ class Executor:
 
     async def _run_python(self, attempt: Attempt, context: AgentContext, task: TaskType) -> Any:
         ours, theirs = socket.socketpair()
-        reader, writer = await asyncio.open_connection(sock=ours, limit=child.LINE_BYTES_MAX)
+        reader, writer = await asyncio.open_unix_connection(sock=ours, limit=child.LINE_BYTES_MAX)
         task_type = type(task)
         writer.write(orjson.dumps(self._order(context, task, task_type), default=str, option=orjson.OPT_NON_STR_KEYS) + b"\n")
         conversation = asyncio.ensure_future(self._converse(attempt, context, reader, writer))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from importlib.metadata import entry_points
 
 from wire.plugins import GROUP
@@ -20,12 +21,17 @@ HEAVY: Mapping[str, tuple[str, ...]] = {
 def family_of(task_type: type[TaskType]) -> str:
     """The module announced as the entry point, or else the package, that a task type belongs to."""
     parts = task_type.__module__.split(".")
-    announced = {entry.value.split(":")[0] for entry in entry_points(group=GROUP)}
+    announced = _announced()
     for length in range(len(parts), 0, -1):
         name = ".".join(parts[:length])
         if name in announced:
             return name
     return task_type.__module__
+
+
+@lru_cache(maxsize=1)
+def _announced() -> frozenset[str]:
+    return frozenset(entry.value.split(":")[0] for entry in entry_points(group=GROUP))
 
 
 def modules_of(family: str) -> Sequence[str]:

@@ -24,13 +24,28 @@ from worker import limits
 class RunFolders:
     """The folders of one attempt, made when first asked for."""
 
+    __slots__ = ("_number", "_root", "_task_run_id", "made")
+
     def __init__(self, root: Path, task_run_id: str, attempt: int) -> None:
-        self._run = root / "runs" / task_run_id
-        self._attempt = self._run / str(attempt)
-        self.data = root / "data"
-        """Folder that stays; made at the worker's start."""
+        # No path is built here: most light tasks never ask for one.
+        self._root = root
+        self._task_run_id = task_run_id
+        self._number = attempt
         self.made = False
         """Whether this attempt made any folder: else there is nothing to remove."""
+
+    @property
+    def data(self) -> Path:
+        """Folder that stays; made at the worker's start."""
+        return self._root / "data"
+
+    @property
+    def _run(self) -> Path:
+        return self._root / "runs" / self._task_run_id
+
+    @property
+    def _attempt(self) -> Path:
+        return self._run / str(self._number)
 
     def folder(self, name: str) -> Path:
         """`work`, `files`, `env` or `output` of the attempt."""

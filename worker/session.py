@@ -378,14 +378,10 @@ class WorkerSession:
         seq = min(seq, self._sent_seq)
         if seq <= self._acknowledged:
             return
-        for item in self._spool.items_after(self._acknowledged, limits.WINDOW_BYTES_MAX * 2):
-            if item.seq > seq:
-                break
-            if item.kind == "result":
-                self._held.pop(item.lease_id, None)
-                self._remember(item.lease_id)
+        for lease_id in self._spool.acknowledge(seq):
+            self._held.pop(lease_id, None)
+            self._remember(lease_id)
         self._acknowledged = seq
-        self._spool.acknowledge(seq)
         while self._in_flight and next(iter(self._in_flight)) <= seq:
             self._in_flight_bytes -= self._in_flight.popitem(last=False)[1]
         self._waiting_since = now if self._in_flight else None

@@ -59,8 +59,8 @@ class Spool(Protocol):
     def items_after(self, seq: int, bytes_max: int) -> list[SpoolItem]:
         """Items with a higher seq, in order, committed, at least one if there is one, up to about `bytes_max` bytes."""
 
-    def acknowledge(self, seq: int) -> None:
-        """Forgets the items up to and with `seq`."""
+    def acknowledge(self, seq: int) -> list[str]:
+        """Forgets the items up to and with `seq`. Returns the leases of the results among them."""
 
     def drop(self, lease_ids: Collection[str], *, logs: bool) -> None:
         """Forgets the results of attempts that are not ours any more, and that they were held; their `logs` only if asked."""
@@ -119,9 +119,14 @@ class MemorySpool:
     def items_after(self, seq: int, bytes_max: int) -> list[SpoolItem]:
         return _up_to((item for item in self._items if item.seq > seq), bytes_max)
 
-    def acknowledge(self, seq: int) -> None:
+    def acknowledge(self, seq: int) -> list[str]:
+        leases = []
         while self._items and self._items[0].seq <= seq:
-            self._forget(self._items.popleft())
+            item = self._items.popleft()
+            self._forget(item)
+            if item.kind == "result":
+                leases.append(item.lease_id)
+        return leases
 
     def _forget(self, item: SpoolItem) -> None:
         if item.kind == "logs":
@@ -255,19 +260,27 @@ class SqliteSpool:
         rows.close()
         return items
 
-    def acknowledge(self, seq: int) -> None:
+    def acknowledge(self, seq: int) -> list[str]:
         if seq <= self._acknowledged:
-            return
+            return []
+        leases: list[str] = []
         some_only_on_disk = self._acknowledged < self._tail_after
+        if some_only_on_disk:
+            up_to = min(seq, self._tail_after)
+            rows = self._connection.execute("SELECT lease_id FROM item WHERE kind = 0 AND seq <= ? ORDER BY seq", (up_to,))
+            leases += [row[0] for row in rows.fetchall()]
         self._acknowledged = seq
         while self._tail and self._tail[0].seq <= seq:
             item = self._tail.popleft()
             self._tail_bytes -= item.bytes_count
             if item.kind == "logs":
                 self._log_bytes -= item.bytes_count
+            else:
+                leases.append(item.lease_id)
         if some_only_on_disk:
             self.commit()
             self._log_bytes = self._one("SELECT coalesce(sum(size), 0) FROM item WHERE kind = 1")
+        return leases
 
     def drop(self, lease_ids: Collection[str], *, logs: bool) -> None:
         gone = frozenset(lease_ids)

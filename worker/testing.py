@@ -23,6 +23,7 @@ from typing import Any, Self, TypeVar
 
 import grpc
 import grpc.aio
+import uvloop
 from wire import gateway
 from wire.ids import new_id
 from wire.plugins import discover
@@ -349,7 +350,7 @@ class AgentThread:
             status: int = await self._agent.run()
             return status
 
-        self._ended = self._pool.submit(lambda: asyncio.run(life()))
+        self._ended = self._pool.submit(lambda: uvloop.run(life()))
         begun.wait(5)
         return self
 

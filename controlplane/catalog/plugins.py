@@ -13,10 +13,12 @@ from wire.plugins import discover
 from controlplane.accounts.views import InstanceView
 from controlplane.openapi.components import ANY_OBJECT
 from controlplane.platform.errors import Missing
+from controlplane.platform.identifiers import FLOW, NAMESPACE
 from controlplane.platform.rendering import json_response
-from flows.plugins import TaskType
+from flows.plugins import Catalogue, TaskType
 
 _TAGS = ["Plugins"]
+_DRAFT = "http://json-schema.org/draft-07/schema#"
 _OBJECT = {(200, "application/json"): ANY_OBJECT}
 
 
@@ -31,12 +33,11 @@ class SchemaView(InstanceView):
     @extend_schema(operation_id="getSchema", tags=_TAGS, responses=_OBJECT)
     def get(self, request: Request, kind: str) -> HttpResponse:
         """`flow` or `task`."""
-        from flows.spec.schema import flow_schema, task_schema
-
-        known = {"flow": flow_schema, "task": task_schema}
-        if kind.lower() not in known:
-            raise Missing(f"there is no schema of {kind!r}; there are {', '.join(known)}", code="schema.missing")
-        return _cached(json_response(known[kind.lower()](discover())))
+        if kind.lower() == "task":
+            return _cached(json_response(task_schema(discover())))
+        if kind.lower() == "flow":
+            return _cached(json_response(flow_schema(discover())))
+        raise Missing(f"there is no schema of {kind!r}; there are flow and task", code="schema.missing")
 
 
 class PluginView(InstanceView):
@@ -49,6 +50,52 @@ class PluginView(InstanceView):
         if found is None:
             raise Missing(f"no task type {cls!r} is installed", code="plugin.missing")
         return _cached(json_response({"markdown": markdown(found), "schema": schema(found)}))
+
+
+def task_schema(catalogue: Catalogue) -> dict[str, Any]:
+    """Any task: one definition a type, told apart by the value of `type`. Self-contained, as editors need it."""
+    definitions: dict[str, Any] = {}
+    for task_type in catalogue:
+        described = task_type.model_json_schema(by_alias=True, ref_template="#/definitions/{model}")
+        definitions.update(described.pop("$defs", {}))
+        described["properties"]["type"] = {"enum": list(task_type.types)}
+        definitions[task_type.types[0]] = described
+    choices = [{"$ref": f"#/definitions/{task_type.types[0]}"} for task_type in catalogue]
+    return {"$schema": _DRAFT, "title": "Task", "anyOf": choices, "definitions": definitions}
+
+
+def flow_schema(catalogue: Catalogue) -> dict[str, Any]:
+    """A flow, with its tasks described to the last property; what is not a task is described by its kind only."""
+    task = task_schema(catalogue)
+    definitions = {**task["definitions"], "Task": {"anyOf": task["anyOf"]}}
+    tasks = {"type": "array", "items": {"$ref": "#/definitions/Task"}}
+    objects = {"type": "array", "items": {"type": "object"}}
+    properties: dict[str, Any] = {
+        "id": {"type": "string", "pattern": f"^{FLOW.pattern}$"},
+        "namespace": {"type": "string", "pattern": f"^{NAMESPACE.pattern}$"},
+        "description": {"type": "string"},
+        "disabled": {"type": "boolean"},
+        "labels": {"type": ["object", "array"]},
+        "variables": {"type": "object"},
+        "inputs": objects,
+        "outputs": objects,
+        "triggers": objects,
+        "tasks": tasks,
+        "errors": tasks,
+        "finally": tasks,
+        "afterExecution": tasks,
+        "retry": {"type": "object"},
+        "concurrency": {"type": "object"},
+        "pluginDefaults": {"type": ["array", "object"]},
+    }
+    return {
+        "$schema": _DRAFT,
+        "title": "Flow",
+        "type": "object",
+        "required": ["id", "namespace", "tasks"],
+        "properties": properties,
+        "definitions": definitions,
+    }
 
 
 def schema(task_type: type[TaskType]) -> dict[str, Any]:

@@ -91,6 +91,15 @@ class Advance:
         self._remember(batch)
         return batch.outcome
 
+    def park(self, key: Key, items: list[Item], error: Exception) -> Outcome:
+        """Ends an execution whose change the database does not take, in a transaction of its own; its items are answered."""
+        batch = _Batch(self, [])
+        with self._database.transaction():
+            batch.park_stored(key, items, error)
+            batch.save()
+        self._cache.pop(key, None)
+        return batch.outcome
+
     def forget(self) -> None:
         """Drops all cached state, e.g. after the connection was replaced."""
         self._cache.clear()
@@ -210,6 +219,15 @@ class _Batch:
         execution.move(State.FAILED, self.now)
         self.executions[key] = execution
         self.effects[key] = Effects(execution_changed=True, ended=True)
+
+    def park_stored(self, key: Key, items: list[Item], error: Exception) -> None:
+        """`_park` for an execution as it is stored; one that is not stored yet is left out, and its items are told so."""
+        self.now = self.database.now_us()
+        self.database.select("execution", ("id",), store.EXECUTION_KEYS, [key], lock=True)()
+        stored = store.load_executions(self.database, [key]).get(key)
+        if stored is not None:
+            self._park(key, stored, error)
+        self.outcome.answers.extend((item, "failed" if stored is None else "parked") for item in items)
 
     # -- lease --------------------------------------------------------------------------------------------------------
 

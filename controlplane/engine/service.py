@@ -16,6 +16,7 @@ from controlplane.engine.advance import Advance, FlowLoader, Outcome
 from controlplane.engine.dispatch import Dispatcher
 from controlplane.engine.items import Answer, Item
 from controlplane.platform import database
+from controlplane.platform.database import DataError
 from controlplane.platform.wakeups import Hub
 from flows.errors import HeadraceError
 from flows.machine.events import Kill, TimerFired
@@ -122,11 +123,8 @@ class Engine:
                     pending.extend(due_timers(connection))
                     self._next_due_us = None
                 if pending or self.dispatcher.groups_with_room():
-                    outcome = advance.run(pending)
-                    self.commits += 1
-                    self.items += len(pending)
+                    self._carry_out(advance, pending)
                     pending = []
-                    self._tell(outcome)
             except Exception:
                 log.exception("the engine's transaction failed; it is tried again")
                 pending = self._again(pending)
@@ -139,6 +137,23 @@ class Engine:
                 if self._stopping.is_set() and not pending:
                     return
                 time.sleep(0.2)
+
+    def _carry_out(self, advance: Advance, items: list[Item]) -> None:
+        """One transaction for all. When the database refuses it, one for each execution, so that only the culprit is parked."""
+        try:
+            outcome = advance.run(items)
+        except DataError as error:
+            keys = list(dict.fromkeys(item.key for item in items))
+            if len(keys) == 1:
+                log.exception("the database does not take a change of execution %s: it is parked", keys[0][1])
+                outcome = advance.park(keys[0], items, error)
+            else:
+                for key in keys:
+                    self._carry_out(advance, [item for item in items if item.key == key])
+                return
+        self.commits += 1
+        self.items += len(items)
+        self._tell(outcome)
 
     def _gather(self) -> list[Item]:
         """Waits for something to do, then takes all there is, up to the bound."""

@@ -38,7 +38,7 @@ def expired_leases(database: Database) -> list[Item]:
 
 
 def run_once(database: Database, engine: Engine) -> dict[str, int]:
-    """One round: expired leases and due timers go to the engine, which also looks for waiting hand-outs. Returns how many of each.
+    """One round: expired leases and due timers go to the engine, which also looks for waiting hand-outs. Returns the counts.
 
     The look is the net under the wake-ups: what another process created for a worker of this one waits for at most a tick.
     """

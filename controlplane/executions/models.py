@@ -75,12 +75,9 @@ class TaskRun(models.Model):
     class Meta:
         db_table = "task_run"
         indexes = [
-            models.Index(fields=["tenant_id", "execution_id", "task_id"], name="task_run_by_task"),
-            models.Index(
-                fields=["tenant_id", "execution_id"],
-                name="task_run_open",
-                condition=~models.Q(state__in=["SUCCESS", "WARNING", "FAILED", "KILLED", "CANCELLED", "RETRIED", "SKIPPED"]),
-            ),
+            # Not beginning with the tenant on purpose: beside the primary key an index with the same first columns would be
+            # taken for updates by key, and every change of a state would have to touch it.
+            models.Index(fields=["execution_id", "task_id"], name="task_run_outputs", condition=models.Q(outputs__isnull=False)),
         ]
 
 
@@ -117,8 +114,6 @@ class HandOut(models.Model):
                 condition=models.Q(lease_id__isnull=True),
             ),
             models.Index(fields=["lease_until_us"], name="hand_out_leases", condition=models.Q(lease_id__isnull=False)),
-            models.Index(fields=["worker_id"], name="hand_out_by_worker", condition=models.Q(lease_id__isnull=False)),
-            models.Index(fields=["tenant_id", "execution_id"], name="hand_out_by_execution"),
         ]
 
 

@@ -84,7 +84,9 @@ class Gateway(gateway_grpc.GatewayServicer, gateway_grpc.EnrolmentServicer):
                 del self._streams[(identity.tenant, identity.worker_id)]
             for task in (writer, reader):
                 task.cancel()
-            await asyncio.gather(writer, reader, return_exceptions=True)
+            for ended in await asyncio.gather(writer, reader, return_exceptions=True):
+                if isinstance(ended, Exception):
+                    log.error("the stream of worker %s broke", identity.worker_id, exc_info=ended)
 
     async def _read(self, stream: Stream, messages: AsyncIterator[gateway.ToPlane]) -> None:
         session = stream.session
@@ -118,7 +120,16 @@ class Gateway(gateway_grpc.GatewayServicer, gateway_grpc.EnrolmentServicer):
             older.session.goodbye("superseded: this worker opened another stream")
             older.wake.set()
         self._streams[(identity.tenant, identity.worker_id)] = stream
-        held, assigns = [], []
+        held, assigns = await in_thread(self._executor, self._from_table, identity, rows)
+        session.welcome(epoch, LEASE_SECONDS, RENEW_SECONDS, held, assigns)
+        stream.wake.set()
+        self._engine.dispatcher.attach(stream.open_channel(epoch))
+        self._engine.wake()
+
+    def _from_table(self, identity: Identity, rows: list[dict[str, Any]]) -> tuple[list[Held], list[gateway.Assign]]:
+        """What the worker holds by the table, and the hand-outs to repeat. Loads flows: not for the loop's thread."""
+        held: list[Held] = []
+        assigns: list[gateway.Assign] = []
         for row in rows:
             token = Token(identity.tenant, row["execution_id"], row["task_run_id"], row["attempt"], row["lease_id"])
             held.append(Held(token, row["task_id"], row["light"], row["stop"]))
@@ -141,10 +152,7 @@ class Gateway(gateway_grpc.GatewayServicer, gateway_grpc.EnrolmentServicer):
                     row["context"].encode(),
                 )
             )
-        session.welcome(epoch, LEASE_SECONDS, RENEW_SECONDS, held, assigns)
-        stream.wake.set()
-        self._engine.dispatcher.attach(stream.open_channel(epoch))
-        self._engine.wake()
+        return held, assigns
 
     def close(self) -> None:
         """Tells every worker that this door closes."""

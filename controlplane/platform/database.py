@@ -16,6 +16,17 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import psycopg
 
+DataError = (
+    psycopg.DataError,
+    psycopg.IntegrityError,
+    psycopg.ProgrammingError,
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    TypeError,
+    ValueError,
+)
+"""The statement itself is refused: trying it again cannot help. Everything else (connection, lock, disk) may pass."""
+
 Row = Sequence[Any]
 Columns = Sequence[tuple[str, str]]
 Later = Callable[[], Sequence[Row]]
@@ -122,7 +133,8 @@ class PostgreSQL(Database):
             marks = ", ".join(["%s"] * len(columns))
             self.connection.execute(f"INSERT INTO {table} ({names}) VALUES ({marks}){conflict}", rows[0])
             return
-        self.connection.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM {_unnest(columns)}{conflict}", _turned(rows))
+        sql = f"INSERT INTO {table} ({names}) SELECT {names} FROM {_unnest(columns)}{conflict}"
+        self.connection.execute(sql, _turned(columns, rows))
 
     def update(self, table: str, keys: Columns, columns: Columns, rows: Sequence[Row]) -> None:
         if not rows:
@@ -133,15 +145,14 @@ class PostgreSQL(Database):
             self.connection.execute(f"UPDATE {table} SET {changes} WHERE {_equal(keys)}", (*row[len(keys) :], *row[: len(keys)]))
             return
         changes = ", ".join(f"{name} = r.{name}" for name, _ in columns)
-        self.connection.execute(
-            f"UPDATE {table} t SET {changes} FROM {_unnest([*keys, *columns])} WHERE {_match(keys)}", _turned(rows)
-        )
+        both = [*keys, *columns]
+        self.connection.execute(f"UPDATE {table} t SET {changes} FROM {_unnest(both)} WHERE {_match(keys)}", _turned(both, rows))
 
     def remove(self, table: str, keys: Columns, rows: Sequence[Row]) -> None:
         if len(rows) == 1:
             self.connection.execute(f"DELETE FROM {table} WHERE {_equal(keys)}", rows[0])
         elif rows:
-            self.connection.execute(f"DELETE FROM {table} t USING {_unnest(keys)} WHERE {_match(keys)}", _turned(rows))
+            self.connection.execute(f"DELETE FROM {table} t USING {_unnest(keys)} WHERE {_match(keys)}", _turned(keys, rows))
 
     def take(self, table: str, keys: Columns, rows: Sequence[Row]) -> Later:
         if not rows:
@@ -151,7 +162,7 @@ class PostgreSQL(Database):
             return self.connection.execute(f"DELETE FROM {table} WHERE {_equal(keys)} RETURNING {names}", rows[0]).fetchall
         names = ", ".join(f"t.{name}" for name, _ in keys)
         sql = f"DELETE FROM {table} t USING {_unnest(keys)} WHERE {_match(keys)} RETURNING {names}"
-        return self.connection.execute(sql, _turned(rows)).fetchall
+        return self.connection.execute(sql, _turned(keys, rows)).fetchall
 
     def select(
         self, table: str, names: Sequence[str], keys: Columns, rows: Sequence[Row], suffix: str = "", *, lock: bool = False
@@ -164,7 +175,7 @@ class PostgreSQL(Database):
             return self.connection.execute(sql, rows[0]).fetchall
         order = ", ".join(f"t.{name}" for name, _ in keys)
         sql = f"SELECT {found} FROM {table} t JOIN {_unnest(keys)} ON {_match(keys)} {suffix}"
-        return self.connection.execute(sql + (f" ORDER BY {order} FOR UPDATE OF t" if lock else ""), _turned(rows)).fetchall
+        return self.connection.execute(sql + (f" ORDER BY {order} FOR UPDATE OF t" if lock else ""), _turned(keys, rows)).fetchall
 
     def clock(self) -> Later:
         return self.connection.execute("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint").fetchall
@@ -177,8 +188,25 @@ def _nothing() -> list[Row]:
     return []
 
 
-def _turned(rows: Sequence[Row]) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)]
+def _turned(columns: Columns, rows: Sequence[Row]) -> list[Any]:
+    """One array per column. Texts and numbers as array literals: psycopg's own dumper takes each element through a regular
+    expression, which was a quarter of the engine's time.
+    """
+    arrays: list[Any] = []
+    for (_, kind), column in zip(columns, zip(*rows, strict=True), strict=True):
+        if kind == "bytes":
+            arrays.append(list(column))
+        elif kind in ("text", "json"):
+            arrays.append("{" + ",".join(["NULL" if value is None else _quoted(value) for value in column]) + "}")
+        else:
+            arrays.append("{" + ",".join(["NULL" if value is None else str(value) for value in column]) + "}")
+    return arrays
+
+
+def _quoted(value: str) -> str:
+    if "\\" in value or '"' in value:
+        value = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{value}"'
 
 
 def _unnest(columns: Columns) -> str:

@@ -28,25 +28,27 @@ KSUID_EPOCH_SECONDS = 1_400_000_000
 def make_ambient(now: Callable[[], datetime], random: Random) -> dict[str, Callable[..., Any]]:
     """The functions, for `Scope(functions=…)`. `now` gives an aware datetime; `random` should be random.SystemRandom()."""
 
+    chance = random
+
     def now_(format: Any = "iso", timeZone: Any = None, existingFormat: Any = None, locale: Any = None) -> str:  # noqa: N803
         return moments.text(moments.moment(now(), timeZone), format, locale)
 
     def uuid() -> str:
-        return str(UUID(int=random.getrandbits(128), version=4))
+        return str(UUID(int=chance.getrandbits(128), version=4))
 
     def friendly_id() -> str:
-        return _base62(random.getrandbits(128), FRIENDLY_ID_LENGTH)
+        return _base62(chance.getrandbits(128), FRIENDLY_ID_LENGTH)
 
     def ksuid() -> str:
         seconds = int(now().timestamp()) - KSUID_EPOCH_SECONDS
-        return _base62((max(seconds, 0) << 128) | random.getrandbits(128), 27)
+        return _base62((max(seconds, 0) << 128) | chance.getrandbits(128), 27)
 
     def nano_id(length: Any = 21, alphabet: Any = NANO_ID_ALPHABET) -> str:
         if not isinstance(length, int) or isinstance(length, bool) or not 1 <= length <= NANO_ID_LENGTH_MAX:
             raise ExpressionError(f"`nanoId` expects a length from 1 to {NANO_ID_LENGTH_MAX}", code="expression.range")
         if not isinstance(alphabet, str) or not alphabet:
             raise type_error("`nanoId` expects a text as `alphabet`", alphabet)
-        return "".join(random.choice(alphabet) for _ in range(length))
+        return "".join(chance.choice(alphabet) for _ in range(length))
 
     def random_int(lower: Any, upper: Any) -> int:
         for bound in (lower, upper):
@@ -54,10 +56,10 @@ def make_ambient(now: Callable[[], datetime], random: Random) -> dict[str, Calla
                 raise type_error("`randomInt` expects integers", bound)
         if lower >= upper:
             raise ExpressionError(f"`randomInt` needs lower < upper, found {lower} and {upper}", code="expression.range")
-        return random.randrange(lower, upper)
+        return chance.randrange(lower, upper)
 
     def random_port() -> int:
-        return random.randrange(49152, 65536)
+        return chance.randrange(49152, 65536)
 
     return {
         "now": now_,

@@ -27,7 +27,8 @@ def flow_schema(catalogue: Catalogue) -> dict[str, Any]:
         shapes.PluginDefault,
         shapes.Quota,
         *shapes.RETRIES.values(),
-        *dict.fromkeys([*shapes.INPUTS.values(), shapes.Input]),
+        shapes.Input,
+        *dict.fromkeys(shapes.INPUTS.values()),
     ]
     _, definitions = models_json_schema([(model, "validation") for model in small], by_alias=True, ref_template=DEFINITIONS)
     found: dict[str, Any] = dict(definitions.get("$defs", {}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from itertools import pairwise
 from urllib.parse import quote, quote_plus
 
 from hypothesis import given
@@ -95,5 +96,5 @@ def test_values_are_masked_in_depth_keys_included() -> None:
 def split(masker: Masker, data: bytes, cuts: list[int]) -> list[str]:
     splitter = LineSplitter(masker, lambda _: None)
     places = sorted({min(cut, len(data)) for cut in cuts} | {0, len(data)})
-    lines = [line for start, end in zip(places, places[1:], strict=False) for line in splitter.feed(data[start:end])]
+    lines = [line for start, end in pairwise(places) for line in splitter.feed(data[start:end])]
     return lines + splitter.close()

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from wire import gateway
 from wire.ids import new_id
+
 from worker.spool import MemorySpool, Spool, SqliteSpool
 
 Open = Callable[[], Spool]
@@ -58,10 +58,10 @@ def test_items_come_back_in_order_with_growing_numbers(spool: Spool) -> None:
 
 
 def test_an_acknowledgement_takes_all_up_to_its_number(spool: Spool) -> None:
-    for _ in range(5):
-        spool.add_result(result(token()))
+    for number in range(5):
+        spool.add_result(result(token(f"lease {number}")))
     spool.commit()
-    spool.acknowledge(3)
+    assert spool.acknowledge(3) == ["lease 0", "lease 1", "lease 2"]
     assert seqs(spool) == [4, 5]
     spool.acknowledge(2)
     assert seqs(spool) == [4, 5]

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from random import Random
 
 import pytest
-
 from wire import gateway
+
 from worker.session import HelloFacts, Start, Stop, WorkerSession
 from worker.spool import MemorySpool
 
@@ -21,7 +21,7 @@ FACTS = HelloFacts("1", light_slots=10, process_slots=10)
 
 @dataclass
 class Plane:
-    """The least plane that keeps the rules: commits results once by lease, acknowledges in order, hands out again what is open."""
+    """The least plane that keeps the rules: results count once by lease, acknowledged in order; open work is handed out again."""
 
     open: dict[str, gateway.Assign]
     recorded: Counter[str] = field(default_factory=Counter)

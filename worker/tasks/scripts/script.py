@@ -137,9 +137,7 @@ class ScriptTask(TaskType):
         work = files_below(context.workdir) if patterns else {}
         ours = self.own_files(context)
         found = {
-            name: path
-            for name, path in work.items()
-            if name not in ours and any(matches(pattern, name) for pattern in patterns)
+            name: path for name, path in work.items() if name not in ours and any(matches(pattern, name) for pattern in patterns)
         }
         if self._wants_directory:
             found |= files_below(context.output_dir)

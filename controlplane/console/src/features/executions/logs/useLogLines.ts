@@ -1,8 +1,7 @@
-/** The log of one execution, in full: read once when it is over, followed while it runs. */
+/** The log of one execution, in full: what is stored, then what comes, until it is over. */
 import { onScopeDispose, ref, shallowRef, watch, type Ref, type ShallowRef } from 'vue'
-import { api, ApiProblem, read, reportSignedOut } from '@/shared/api/client'
+import { ApiProblem, reportSignedOut } from '@/shared/api/client'
 import type { Execution, LogEntry } from '@/shared/api/types'
-import { isFinal } from '@/shared/state/states'
 import { reportReachable } from '@/shared/stream/connection'
 import { Follow, type FollowStatus } from '@/shared/stream/follow'
 import { LogStore } from './lines'
@@ -18,20 +17,23 @@ export interface LogLines {
   reload: () => void
 }
 
-/** Lines put into the store in one go: keeps the page answering while a hundred thousand arrive. */
-const BATCH = 20_000
+/** How long one frame of the screen may spend on new lines: the page goes on answering while a hundred thousand arrive. */
+const BUDGET_MS = 10
+const BATCH = 250
 
 export function useLogLines(tenant: string, id: string, execution: ShallowRef<Execution | null>): LogLines {
   const store = new LogStore()
   const status = ref<FollowStatus>({ state: 'catching-up', freshAt: Date.now(), retryAt: null })
   const problem = shallowRef<unknown>(null)
   const version = ref(0)
-  let waiting: LogEntry[] = []
+  /** Frames that came in and are not read yet. */
+  let waiting: string[] = []
   let taken = 0
   let scheduled = false
   let follow: Follow | null = null
   let started = false
   let disposed = false
+  let ended: FollowStatus | null = null
 
   function announce(): void {
     if (scheduled || disposed) return
@@ -45,16 +47,26 @@ export function useLogLines(tenant: string, id: string, execution: ShallowRef<Ex
   }
 
   function drain(): number {
-    const batch = waiting.slice(taken, taken + BATCH)
-    taken += batch.length
-    if (taken >= waiting.length) {
+    const until = performance.now() + BUDGET_MS
+    let first = store.lines.length
+    do {
+      const batch = waiting.slice(taken, taken + BATCH).map((data) => JSON.parse(data) as LogEntry)
+      taken += batch.length
+      first = Math.min(first, store.add(batch))
+    } while (taken < waiting.length && performance.now() < until)
+    if (taken < waiting.length) announce()
+    else {
       waiting = []
       taken = 0
-    } else announce()
-    return store.add(batch)
+      // "Complete" is said when the last line is on screen, not when it has arrived.
+      if (ended) status.value = ended
+    }
+    return first
   }
 
-  function followLive(): void {
+  function start(): void {
+    started = true
+    problem.value = null
     follow = new Follow({
       url: `/api/v1/${encodeURIComponent(tenant)}/logs/${encodeURIComponent(id)}/follow`,
       onOpen: () => {
@@ -64,12 +76,14 @@ export function useLogLines(tenant: string, id: string, execution: ShallowRef<Ex
         store.restart()
       },
       onFrames: (frames) => {
-        for (const frame of frames) if (frame.data.length > 2) waiting.push(JSON.parse(frame.data) as LogEntry)
+        for (const frame of frames) if (frame.data.length > 2) waiting.push(frame.data)
         announce()
       },
       onStatus: (next) => {
-        status.value = next
-        if (next.state !== 'complete') reportReachable(next.state !== 'stale')
+        reportReachable(next.state !== 'stale')
+        ended = next.state === 'complete' ? next : null
+        if (!ended) status.value = next
+        else announce()
       },
       onRefused: (code) => {
         if (code === 401) reportSignedOut()
@@ -77,29 +91,6 @@ export function useLogLines(tenant: string, id: string, execution: ShallowRef<Ex
       },
     })
     follow.start()
-  }
-
-  async function readWhole(): Promise<void> {
-    try {
-      const entries = await read(api.GET('/api/v1/{tenant}/logs/{executionId}', { params: { path: { tenant, executionId: id } } }))
-      if (disposed) return
-      store.restart()
-      waiting = waiting.slice(taken).concat(entries)
-      taken = 0
-      status.value = { state: 'complete', freshAt: Date.now(), retryAt: null }
-      announce()
-    } catch (error) {
-      problem.value = error
-    }
-  }
-
-  function start(): void {
-    problem.value = null
-    const state = execution.value?.state.current
-    if (!state) return
-    started = true
-    if (isFinal(state)) void readWhole()
-    else followLive()
   }
 
   function reload(): void {
@@ -110,7 +101,8 @@ export function useLogLines(tenant: string, id: string, execution: ShallowRef<Ex
     }
   }
 
-  watch(execution, () => !started && start(), { immediate: true })
+  // An execution that does not exist has no log to wait for.
+  watch(execution, (found) => found && !started && start(), { immediate: true })
   onScopeDispose(() => {
     disposed = true
     follow?.stop()

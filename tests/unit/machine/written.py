@@ -1,0 +1,29 @@
+"""Flows as these tests write them: short type names, one implied header."""
+
+from __future__ import annotations
+
+import re
+from textwrap import dedent
+
+from flows.spec.model import Flow
+from flows.spec.parse import parse_flow
+from wire.plugins import discover
+
+TYPES = {
+    "Log": "io.kestra.plugin.core.log.Log",
+    "Return": "io.kestra.plugin.core.debug.Return",
+    "Sequential": "io.kestra.plugin.core.flow.Sequential",
+    "Parallel": "io.kestra.plugin.core.flow.Parallel",
+    "If": "io.kestra.plugin.core.flow.If",
+    "ForEach": "io.kestra.plugin.core.flow.ForEach",
+}
+_SHORT = re.compile(r"\btype: (\w+)\b(?!\.)")
+
+
+def flow(text: str) -> Flow:
+    """The flow of a text without `id` and `namespace`; `type: Log` stands for the whole name, `{id: a}` for a Log of that id."""
+    body = dedent(text)
+    body = re.sub(r"\{id: ([\w-]+)\}", r"{id: \1, type: Log, message: x}", body)
+    body = re.sub(r"\{id: ([\w-]+), \+ ?", r"{id: \1, type: Log, message: x, ", body)
+    body = _SHORT.sub(lambda found: f"type: {TYPES.get(found[1], found[1])}", body)
+    return parse_flow(f"id: f\nnamespace: tests\n{body}", discover()).require()
