@@ -57,6 +57,7 @@ setup: .make/installed $(WEB)  ## environment, console, everything `make run` ne
 console: $(WEB)  ## the web console, built
 $(WEB): .make/npm $(shell find $(CONSOLE) -path $(CONSOLE)/node_modules -prune -o -path $(CONSOLE)/static -prune -o -type f -not -name '*.py' -not -name '*.pyc' -print)
 	cd $(CONSOLE) && PATH="$(CURDIR)/.make/bin:$$PATH" npm run --silent build -- --logLevel warn
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m whitenoise.compress --quiet $(CONSOLE)/static; fi
 	@touch $@
 
 browser:  ## a chromium for the browser tests (Debian's, when we may install it)
@@ -94,7 +95,8 @@ check: setup  ## format, lint, types, imports, migrations, lock
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --cache-dir .make/import_linter
-	$(BIN)/python -m controlplane makemigrations --check --dry-run
+	@mkdir -p .make/data
+	HEADRACE_DATA=.make/data $(BIN)/python -m controlplane makemigrations --check --dry-run
 	@cd $(CONSOLE) && PATH="$(CURDIR)/.make/bin:$$PATH" npm run --silent check
 
 format: setup  ## what can be mended by itself, mended
@@ -110,7 +112,7 @@ bench-quick: setup  ## the same, small: what CI runs
 # --- what is generated and committed -------------------------------------------------------------------------------
 
 openapi: .make/installed  ## controlplane/console/openapi.json and the console's client from the API
-	$(BIN)/python -m controlplane spectacular --format openapi-json --file $(CONSOLE)/openapi.json
+	$(BIN)/python -m controlplane.openapi > $(CONSOLE)/openapi.json.new && mv $(CONSOLE)/openapi.json.new $(CONSOLE)/openapi.json
 	cd $(CONSOLE) && PATH="$(CURDIR)/.make/bin:$$PATH" npm run --silent generate
 
 generate: .make/installed  ## code from proto/*.proto

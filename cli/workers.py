@@ -96,6 +96,10 @@ class LocalWorkers:
         self._data = data
         self._join_token = join_token
 
+    def pids(self) -> list[int]:
+        """Processes that live now."""
+        return [child.process.pid for child in self._children if child.process is not None and child.process.poll() is None]
+
     def start(self) -> None:
         """Takes back those that are still there, starts the others."""
         for child in self._children:

@@ -28,7 +28,9 @@ def build() -> Wsgi:
     root = settings.CONSOLE_ROOT
     if not root.is_dir():
         return django
-    files = WhiteNoise(django, max_age=600, immutable_file_test=_IMMUTABLE, add_headers_function=_headers)
+    files = WhiteNoise(
+        django, max_age=600, immutable_file_test=_IMMUTABLE, add_headers_function=_headers, allow_all_origins=False
+    )
     files.add_files(str(root), prefix="ui/")
     files.files.pop("/ui/index.html", None)  # the shell view serves it, with the CSRF token
     served: Wsgi = files

@@ -122,8 +122,15 @@ class Agent:
 
     async def _enrol(self, channel: grpc.aio.Channel) -> Identity | None:
         while not self._stopping.is_set():
+            asking = asyncio.ensure_future(enrol(channel, self._options, product_version()))
+            stop = asyncio.ensure_future(self._stopping.wait())
+            await asyncio.wait((asking, stop), return_when=asyncio.FIRST_COMPLETED)
+            stop.cancel()
+            if not asking.done():
+                asking.cancel()
+                break
             try:
-                identity = await enrol(channel, self._options, product_version())
+                identity = asking.result()
             except ConnectionError as error:
                 _log.warning("the plane at %s is away: %s", self._options.plane, error)
                 continue
@@ -192,6 +199,7 @@ class Agent:
                     self.stop()
                 case Goodbye(reason):
                     self._transport.reconnect(f"the plane said goodbye: {reason}")
+        self._executor.run_inline()
 
     async def _tick(self) -> None:
         while True:

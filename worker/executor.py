@@ -78,18 +78,16 @@ class Executor:
     # ------------------------------------------------------------ in
 
     def start(self, assign: gateway.Assign) -> None:
-        """Runs a hand-out, at once or when a slot is free."""
+        """Runs a hand-out, at once or when a slot is free; call `run_inline` after a batch of them."""
         try:
             plan = self._plans.of(assign)
-        except HeadraceError as error:
+        except Exception as error:  # noqa: BLE001 - a hand-out that cannot be read ends as failed, never the agent
             nothing = Plan(TaskType, {}, {}, Names(), waits=False, timeout=None, log_level=None)
             self._end(self._attempt(assign, nothing), None, error)
             return
         if plan.task_type.kind == "light" and not plan.waits and getattr(plan.task_type, "inline", False):
             # No slot: it is over before anything else could count it.
             self._inline.append(assign)
-            if not self._inline_planned:
-                self._run_inline()
             return
         attempt = self._attempt(assign, plan)
         slots = self._light if plan.task_type.kind == "light" else self._process
@@ -128,8 +126,13 @@ class Executor:
 
     # ------------------------------------------------------------ light tasks on the loop
 
+    def run_inline(self) -> None:
+        """Runs the light tasks that wait, unless they have their turn already."""
+        if self._inline and not self._inline_planned:
+            self._run_inline()
+
     def _run_inline(self) -> None:
-        """Runs what waits, for a few milliseconds; then messages get their turn."""
+        """A few milliseconds of work; then messages get their turn."""
         self._inline_planned = False
         until = time.perf_counter() + limits.INLINE_SECONDS_MAX
         while self._inline:

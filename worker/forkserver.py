@@ -29,6 +29,8 @@ REQUEST_BYTES_MAX = 190_000
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _ENDED_REMEMBERED = 256
+_OOM_SCORE = "500"
+"""When memory runs out, a task goes before the agent that answers for all of them."""
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -123,6 +125,8 @@ class ForkServer:
                 os.close(descriptor)
             for name, (soft, hard) in request.get("limits", {}).items():
                 resource.setrlimit(getattr(resource, name), (soft, hard))
+            with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
+                score.write(_OOM_SCORE)
             os.chdir(request["cwd"])
             if request["kind"] == "exec":
                 os.execvpe(request["argv"][0], request["argv"], request["env"])

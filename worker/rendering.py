@@ -106,7 +106,7 @@ class Plans:
         names = names_in([*templated.items(), timeout, log_level])
         waits = names.roots is None or bool(names.functions & WAITING_FUNCTIONS)
         plan = Plan(task_type, fixed, templated, names, waits, timeout, log_level)
-        if names == Names() and not task_type.unrendered and not _has_braces(templated):
+        if names == Names() and not _has_braces(templated):
             plan.whole = validate(task_type, {**fixed, **templated})
         return plan
 

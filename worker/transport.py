@@ -118,5 +118,13 @@ class Transport:
             await self._wake.wait()
             self._wake.clear()
             # While a write is under way, results and lines gather; the next one takes them all.
-            for message in self._session.take_outgoing():
-                await call.write(message)
+            try:
+                for message in self._session.take_outgoing():
+                    await call.write(message)
+            except (grpc.aio.AioRpcError, grpc.aio.UsageError, asyncio.InvalidStateError):
+                return  # the stream is over; its reader says why
+            except Exception:  # noqa: BLE001
+                # A stream that hears and cannot speak would look alive: give it up and say what happened.
+                _log.exception("nothing can be written to the plane")
+                call.cancel()
+                return

@@ -65,7 +65,7 @@ class Order:
     cwd: Path
     marker: str
     argv: Sequence[str] = ()
-    limits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    limits: Mapping[str, tuple[int, int]] = field(default_factory=lambda: {"RLIMIT_CORE": (0, 0)})
 
 
 class Zygote:

@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,6 +59,8 @@ class DemoOptions:
 
 def drive(options: DemoOptions) -> int:
     """Runs the demonstration. Returns the exit status: 0 when the pipeline ended SUCCESS or WARNING."""
+    # `kill` ends it as Ctrl-C does: the platform is stopped on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
     flow = options.flow or BLUEPRINT / "flows" / "chess.yml"
     source = flow.read_text(encoding="utf-8")
@@ -234,16 +237,11 @@ def _say_goodbye(execution: Json, address: str, login: str, console: Console) ->
 
 
 def _wait_for_signal() -> None:
-    ended = False
-
-    def end(*_: object) -> None:
-        nonlocal ended
-        ended = True
-
-    signal.signal(signal.SIGINT, end)
-    signal.signal(signal.SIGTERM, end)
-    while not ended:
-        time.sleep(0.2)
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    while not ended.wait(0.5):
+        pass
 
 
 def _short(path: Path) -> str:

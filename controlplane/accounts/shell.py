@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 
 from controlplane.accounts import sessions
 
@@ -25,8 +25,10 @@ def _page(path: Path, changed_ns: int) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def console_page(request: HttpRequest, rest: str = "") -> HttpResponse:
+def console_page(request: HttpRequest, rest: str | None = None) -> HttpResponse:
     """Any address below /ui/: the console finds its own way. Clients find the token by a regular expression: keep it so."""
+    if rest and rest.startswith("assets/"):  # of an earlier build: a page instead of a script would only confuse
+        raise Http404
     path = Path(settings.CONSOLE_ROOT) / "index.html"
     page = _page(path, path.stat().st_mtime_ns) if path.is_file() else _BARE
     token = sessions.csrf_token(request)

@@ -16,7 +16,7 @@ from wire.plugins import discover
 from controlplane.catalog.models import Flow as FlowRow
 from controlplane.catalog.models import FlowRevision
 from controlplane.platform.clock import iso
-from controlplane.platform.errors import Missing
+from controlplane.platform.errors import Conflict, Missing
 from controlplane.platform.filters import NAMES, TEXTUAL, FilterField, prefix, text_field, words_field
 from controlplane.platform.labels import labels_field
 from controlplane.platform.rendering import present
@@ -33,6 +33,12 @@ class FlowMissing(Missing):
     """No such flow, or no such revision of it."""
 
     code = "flow.missing"
+
+
+class FlowDraft(Conflict):
+    """The newest revision is a draft: it need not be valid, so it cannot run."""
+
+    code = "flow.draft"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +74,17 @@ def load_flow(tenant: str, namespace: str, flow_id: str, revision: int | None) -
 
 
 def newest_revision(tenant: str, namespace: str, flow_id: str) -> int:
-    """Number of the newest revision of a flow that is not deleted. Raises FlowMissing."""
+    """Number of the newest revision of a flow that is not deleted. Raises FlowMissing, FlowDraft."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT revision, deleted FROM flow WHERE tenant_id = %s AND namespace = %s AND id = %s", [tenant, namespace, flow_id]
+            "SELECT revision, deleted, draft FROM flow WHERE tenant_id = %s AND namespace = %s AND id = %s",
+            [tenant, namespace, flow_id],
         )
         row = cursor.fetchone()
     if row is None or row[1]:
         raise flow_missing(namespace, flow_id)
+    if row[2]:
+        raise FlowDraft(f"Flow '{namespace}.{flow_id}' is a draft; save it without draft to run it")
     return int(row[0])
 
 

@@ -22,7 +22,7 @@ from controlplane.files import storage
 from controlplane.openapi.components import WHEN, ref
 from controlplane.openapi.describe import PAGE, UPLOAD, answer, answers, data, query
 from controlplane.platform.clock import parse_instant
-from controlplane.platform.errors import BadRequest, Missing
+from controlplane.platform.errors import BadRequest, Invalid, Missing
 from controlplane.platform.filters import free_text, parse_filters, prefix, query_items, to_q
 from controlplane.platform.labels import has_label, read_labels, split_label
 from controlplane.platform.paging import ordering, paged, read_page, read_sort
@@ -52,6 +52,9 @@ def start(request: HttpRequest, actor: Any, tenant: str, namespace: str, flow_id
         given = form_parts(request)
     elif kind == "application/json":
         given = json_object(request)
+    for name in ("scheduleDate", "breakpoints"):
+        if request.GET.get(name):  # starting at once instead would be worse than saying no
+            raise Invalid(f"{name} is not supported yet; create the execution without it", code="execution.unsupported")
     revision = number(request, "revision")
     labels = request.GET.getlist("labels")
     return actions.create_execution(

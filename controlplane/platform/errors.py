@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.db import DataError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.multipartparser import MultiPartParserError
 from django.http.request import UnreadablePostError
@@ -167,6 +168,8 @@ def _foreign(error: Exception) -> tuple[int, str, str]:
         return 400, "request.broken", "the connection ended before the body did"
     if isinstance(error, SuspiciousOperation):
         return 400, "request.suspicious", "the request is malformed"
+    if isinstance(error, (DataError, OverflowError)):
+        return 400, "request.value", "a value is out of the range that can be stored: a NUL character, or a number too large"
     if isinstance(error, drf.APIException):
         return error.status_code, "request.invalid", str(error.detail)
     return 500, "internal", "something went wrong on our side; the server's log knows more under this request id"

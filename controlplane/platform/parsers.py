@@ -13,6 +13,9 @@ from rest_framework.parsers import BaseParser
 from controlplane.platform.errors import BadRequest, Invalid
 
 YAML_TYPES = frozenset({"application/x-yaml", "application/yaml", "text/yaml", "text/x-yaml", "text/plain"})
+NUMBER_MAX = 2**31 - 1
+"""Of whole-number parameters: pages, sizes, revisions, rows."""
+
 FORM_TYPES = frozenset({"multipart/form-data", "application/x-www-form-urlencoded"})
 
 
@@ -103,9 +106,12 @@ def number(request: HttpRequest, name: str) -> int | None:
     if text is None or text == "":
         return None
     try:
-        return int(text)
+        found = int(text)
     except ValueError:
-        raise BadRequest(f"{name} must be a whole number, not {text!r}") from None
+        raise BadRequest(f"{name} must be a whole number, not {text[:40]!r}") from None
+    if abs(found) > NUMBER_MAX:
+        raise BadRequest(f"{name} must be at most {NUMBER_MAX}, not {text[:40]!r}")
+    return found
 
 
 def listed(request: HttpRequest, name: str) -> list[str]:

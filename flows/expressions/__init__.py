@@ -7,6 +7,7 @@ template.render(Scope({"outputs": {"count": {"value": 41}}}))    # "42"
 
 from __future__ import annotations
 
+from flows.expressions import calendar as calendar
 from flows.expressions import filters as filters
 from flows.expressions import functions as functions
 from flows.expressions import tests as tests

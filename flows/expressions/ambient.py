@@ -27,7 +27,6 @@ KSUID_EPOCH_SECONDS = 1_400_000_000
 
 def make_ambient(now: Callable[[], datetime], random: Random) -> dict[str, Callable[..., Any]]:
     """The functions, for `Scope(functions=…)`. `now` gives an aware datetime; `random` should be random.SystemRandom()."""
-
     chance = random
 
     def now_(format: Any = "iso", timeZone: Any = None, existingFormat: Any = None, locale: Any = None) -> str:  # noqa: N803

@@ -8,8 +8,8 @@ from typing import Any, cast
 from flows.errors import ExpressionError
 from flows.expressions import serial
 from flows.expressions.attributes import Undefined
-from flows.expressions.compiler import capture
 from flows.expressions.operators import compare, inclusive_range, is_number, type_error
+from flows.expressions.output import capture
 from flows.expressions.printing import is_sequence, to_text
 from flows.expressions.registry import function
 from flows.expressions.scope import Frame

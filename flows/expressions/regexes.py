@@ -123,7 +123,7 @@ def replace(text: str, pattern: str, replacement: str, budget: Budget) -> str:
         if refers:
             groups = expression.captured(text, start, end, budget)
             piece = _REFERENCE.sub(lambda reference: _group(reference, groups, expression), replacement)  # noqa: B023
-        budget.spend(1)
+        budget.spend(3)
         budget.produce(len(piece) + 16)
         pieces.append(text[position:start])
         pieces.append(piece)

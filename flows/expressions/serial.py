@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-import yaml
-
 from flows.errors import ExpressionError
 from flows.expressions.budget import Budget
 from flows.expressions.printing import JSON_DEPTH_MAX, float_text, int_text, is_sequence, measure, to_text
@@ -53,7 +51,7 @@ _LOOKS_TYPED = re.compile(
 
 
 def dump_yaml(value: Any, budget: Budget) -> str:
-    """YAML text: no document marker, least quotes, lists indented below their key, a line break at the end."""
+    """YAML text: no document marker, least quotes, lists one blank deeper than their key, a line break at the end."""
     measure(value, budget)
     lines: list[str] = []
     _dump(value, 0, lines, budget, 0)
@@ -63,37 +61,38 @@ def dump_yaml(value: Any, budget: Budget) -> str:
 def _dump(value: Any, indent: int, lines: list[str], budget: Budget, depth: int) -> None:
     if depth > JSON_DEPTH_MAX:
         raise ExpressionError(f"The value nests deeper than {JSON_DEPTH_MAX} levels", code="expression.too_deep")
-    pad = " " * indent
     if isinstance(value, Mapping) and value:
+        pad = " " * indent
         for key, item in value.items():
-            name = _scalar(key if isinstance(key, str) else to_text(key, budget), 0, budget)
-            _entry(f"{pad}{name}:", item, indent, lines, budget, depth)
-    elif (is_sequence(value) or isinstance(value, AbstractSet)) and value:
-        for item in value:
-            if isinstance(item, (Mapping, list, tuple)) and item:
-                start = len(lines)
+            name = _scalar(key if isinstance(key, str) else to_text(key, budget), indent, budget, is_key=True)
+            budget.produce(indent + len(name) + 2)
+            if isinstance(item, Mapping) and item:
+                lines.append(f"{pad}{name}:")
                 _dump(item, indent + 2, lines, budget, depth + 1)
-                lines[start] = f"{pad}- {lines[start][indent + 2 :]}"
+            elif _is_list(item) and item:
+                lines.append(f"{pad}{name}:")
+                _dump(item, indent, lines, budget, depth + 1)
             else:
-                _entry(f"{pad}-", item, indent, lines, budget, depth)
+                lines.append(f"{pad}{name}: {_scalar(item, indent, budget)}")
+    elif _is_list(value) and value:
+        pad = " " * (indent + 1)
+        for item in value:
+            budget.produce(indent + 4)
+            if (isinstance(item, Mapping) or _is_list(item)) and item:
+                start = len(lines)
+                _dump(item, indent + (3 if isinstance(item, Mapping) else 2), lines, budget, depth + 1)
+                lines[start] = f"{pad}- {lines[start][indent + 3 :]}"
+            else:
+                lines.append(f"{pad}- {_scalar(item, indent + 1, budget)}")
     else:
-        line = pad + _scalar(value, indent, budget)
-        budget.produce(len(line) + 1)
-        lines.append(line)
+        lines.append(" " * indent + _scalar(value, indent, budget))
 
 
-def _entry(head: str, item: Any, indent: int, lines: list[str], budget: Budget, depth: int) -> None:
-    budget.produce(len(head) + 1)
-    if (isinstance(item, Mapping) and item) or ((is_sequence(item) or isinstance(item, AbstractSet)) and item):
-        lines.append(head)
-        _dump(item, indent + 2, lines, budget, depth + 1)
-    else:
-        text = _scalar(item, indent, budget)
-        budget.produce(len(text))
-        lines.append(f"{head} {text}")
+def _is_list(value: Any) -> bool:
+    return is_sequence(value) or isinstance(value, AbstractSet)
 
 
-def _scalar(value: Any, indent: int, budget: Budget) -> str:
+def _scalar(value: Any, indent: int, budget: Budget, *, is_key: bool = False) -> str:
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -104,21 +103,19 @@ def _scalar(value: Any, indent: int, budget: Budget) -> str:
         return float_text(value)
     if isinstance(value, Mapping):
         return "{}"
-    if is_sequence(value) or isinstance(value, AbstractSet):
+    if _is_list(value):
         return "[]"
     text = value if isinstance(value, str) else to_text(value, budget)
-    budget.produce(len(text) * 2)
-    if "\n" in text and not text.startswith((" ", "\n")) and text.isprintable() is False and _block_safe(text):
+    budget.produce(2 * len(text))
+    if "\n" in text and not is_key and not text.startswith((" ", "\n")) and text.strip() and _block_safe(text):
         pad = " " * (indent + 2)
-        keep = "" if text.endswith("\n") else "-"
-        if text.endswith("\n\n"):
-            keep = "+"
+        budget.produce(text.count("\n") * len(pad))
+        keep = "+" if text.endswith("\n\n") else "" if text.endswith("\n") else "-"
         body = text.removesuffix("\n")
         return f"|{keep}\n" + "\n".join(pad + line if line else "" for line in body.split("\n"))
     if _PLAIN_TEXT.fullmatch(text) and not _LOOKS_TYPED.fullmatch(text):
         return text
-    dumped: str = yaml.safe_dump(text, default_style='"', allow_unicode=True, width=float("inf"))
-    return dumped.rstrip("\n")
+    return json.dumps(text, ensure_ascii=not text.isprintable())
 
 
 def _block_safe(text: str) -> bool:

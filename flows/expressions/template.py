@@ -10,10 +10,12 @@ from jinja2 import nodes
 
 from flows.errors import ExpressionError
 from flows.expressions.budget import Budget
-from flows.expressions.compiler import Compiler, Emit, Evaluate, Literal, Macro, join
+from flows.expressions.compiler import Compiler
 from flows.expressions.lexer import RAW_BRACE
+from flows.expressions.macros import Macro
 from flows.expressions.names import NO_NAMES, Names, union
 from flows.expressions.operators import add, is_number, kind_of
+from flows.expressions.output import Emit, Evaluate, Literal, join
 from flows.expressions.parser import parse_template
 from flows.expressions.printing import to_text
 from flows.expressions.scope import Frame, Scope

@@ -21,6 +21,7 @@ from flows.machine import context
 from flows.machine.effects import Effects, HandOut, TimerWanted
 from flows.machine.events import Created, Event, Finished, Kill, Lost, Started, TimerFired
 from flows.machine.execution import BY_RANK, RANK, Attempt, Cursor, Execution, TaskRun
+from flows.machine.outputs import KnownOutputs
 from flows.machine.plan import Plan, plan_of
 from flows.machine.retries import failures_of, policy_of, retry_at
 from flows.machine.states import State
@@ -56,9 +57,7 @@ class World:
         """Outputs by task, from the execution while it holds them, else looked up."""
         if execution.known_outputs is None:
             return self.lookup.outputs(execution, task_ids)
-        if task_ids is None:
-            return execution.known_outputs
-        return {name: execution.known_outputs[name] for name in task_ids if name in execution.known_outputs}
+        return execution.known_outputs.nested(None if task_ids is None else sorted(task_ids))
 
     def states(self, execution: Execution) -> dict[str, Any]:
         """States by task."""
@@ -94,7 +93,10 @@ def decide(execution: Execution, event: Event, world: World, effects: Effects | 
 
 
 class _Step:
-    """One decision in the making. `agenda`: blocks that must advance, so that nesting needs no recursion."""
+    """One decision in the making.
+
+    `agenda`: blocks that must advance; `due`: (loop, task, the run before it) to start. So neither nesting nor length recurses.
+    """
 
     def __init__(self, execution: Execution, world: World, effects: Effects) -> None:
         self.execution = execution
@@ -103,12 +105,14 @@ class _Step:
         self.effects = effects
         self.plan: Plan = plan_of(world.flow)
         self.agenda: deque[str | None] = deque()
+        self.due: deque[tuple[TaskRun, Task, TaskRun]] = deque()
 
     # -- events -------------------------------------------------------------------------------------------------------
 
     def created(self) -> None:
         if self.execution.state is not State.CREATED:
             return
+        self.execution.known_outputs = KnownOutputs()
         self._move_execution(State.RUNNING)
         self.agenda.append(None)
 
@@ -227,6 +231,7 @@ class _Step:
             retry = policy_of(self.world.flow, self.plan.places[run.task_id].task)
             due = None if retry is None else retry_at(retry, run, self.execution, self.now, self.world.random)
             if due is not None:
+                run.outputs = None  # only the last attempt's are the task run's
                 run.move(State.RETRYING, self.now)
                 self.execution.retrying += 1
                 self._move_execution(State.RETRYING)
@@ -257,12 +262,8 @@ class _Step:
         run.move(state, self.now)
         self._forget(run)
         execution = self.execution
-        if run.outputs and execution.known_outputs is not None:
-            execution.known_outputs_count += 1
-            if execution.known_outputs_count > KNOWN_OUTPUTS_MAX:
-                execution.known_outputs = None
-            else:
-                context.nest_outputs(execution.known_outputs, run.task_id, run.path, run.value, run.outputs)
+        if run.cursor is None:
+            self._know_outputs(run)
         if execution.state.terminated or execution.state is State.KILLING:
             return
         parent = execution.runs.get(run.parent_id) if run.parent_id is not None else None
@@ -282,6 +283,14 @@ class _Step:
             self._next_of_value(parent, run, place.index)
         self.agenda.append(parent.id if parent is not None else None)
 
+    def _know_outputs(self, run: TaskRun) -> None:
+        known = self.execution.known_outputs
+        if run.outputs and known is not None:
+            if known.count < KNOWN_OUTPUTS_MAX:
+                known.add(run)
+            else:
+                self.execution.known_outputs = None
+
     def _forget(self, run: TaskRun) -> None:
         self.execution.runs.pop(run.id, None)
         self.effects.touch(run)
@@ -290,11 +299,14 @@ class _Step:
 
     def settle(self) -> None:
         """Advances blocks until nothing more follows."""
-        while self.agenda:
-            block = self.agenda.popleft()
+        while self.agenda or self.due:
             if self.execution.state.terminated:
-                self.agenda.clear()
                 return
+            if self.due:
+                loop, task, before = self.due.popleft()
+                self._next_in_loop(loop, task, before)
+                continue
+            block = self.agenda.popleft()
             run = None
             if block is not None:
                 run = self.execution.runs.get(block)
@@ -345,7 +357,7 @@ class _Step:
         kind = type_name(task)
         before = cursor.next
         if kind == "ForEach" and run is not None and task is not None:
-            values = run.items or []
+            values = (run.items or []) if children else []
             width = loop_limit(task)
             if width == 1:
                 total = len(values) * len(children)
@@ -374,7 +386,7 @@ class _Step:
         children = self.plan.children(task, cursor.branch)
         if run is not None and task is not None and type_name(task) == "ForEach":
             values = len(run.items or ())
-            return cursor.next < (values * len(children) if loop_limit(task) == 1 else values)
+            return bool(children) and cursor.next < (values * len(children) if loop_limit(task) == 1 else values)
         return cursor.next < len(children)
 
     def _concurrent_loop(self, run: TaskRun) -> bool:
@@ -385,9 +397,17 @@ class _Step:
         """In a concurrent loop each value goes through the tasks by itself; the place is known from the child that ended."""
         children = self.plan.children(self.plan.places[parent.task_id].task, "tasks")
         if index + 1 < len(children):
-            assert parent.cursor is not None
-            parent.cursor.open += 1
-            self._start(parent, children[index + 1], child.value, child.iteration)
+            self._cursor(parent).open += 1
+            self.due.append((parent, children[index + 1], child))
+
+    def _next_in_loop(self, loop: TaskRun, task: Task, before: TaskRun) -> None:
+        cursor = self._cursor(loop)
+        if loop.state.terminated or cursor.phase != "tasks":
+            return
+        if cursor.failed:  # another value failed in the meantime: nothing new starts
+            cursor.open -= 1
+            return
+        self._start(loop, task, before.value, before.iteration)
 
     # -- starting -----------------------------------------------------------------------------------------------------
 
@@ -431,6 +451,7 @@ class _Step:
         if kind == "If":
             holds = self._holds(task.properties.get("condition"), task, run)
             run.outputs = {"evaluationResult": holds}
+            self._know_outputs(run)  # its children see it already
             run.cursor.branch = "then" if holds else "else"
         elif kind == "ForEach":
             run.items = self._values(task, run)
@@ -496,8 +517,19 @@ class _Step:
             except HeadraceError as error:
                 execution.error = {"code": error.code, "message": f"outputs of the flow: {error}"}
                 state = State.FAILED
+        self._end_strays()
         self._move_execution(state)
         self.effects.ended = True
+
+    def _end_strays(self) -> None:
+        """What a failed block left behind: attempts at workers go on and are recorded, but nothing further follows from them."""
+        for run in list(self.execution.runs.values()):
+            if run.cursor is not None or run.state is State.RETRYING:
+                if run.state is State.RETRYING:
+                    self.effects.timers_void.add(run.id)
+                    self._leave_retrying()
+                run.move(State.KILLED, self.now)
+                self._forget(run)
 
     def _move_execution(self, state: State) -> None:
         self.execution.move(state, self.now)

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flows.machine.states import State
+
+if TYPE_CHECKING:
+    from flows.machine.outputs import KnownOutputs
 
 History = list[tuple[str, int]]
 """(state, at_us), oldest first."""
@@ -151,9 +154,8 @@ class Execution:
     ended_at: int | None = None
     retrying: int = 0
     runs: dict[str, TaskRun] = field(default_factory=dict)
-    known_outputs: dict[str, Any] | None = field(default_factory=dict)
-    """Outputs of all ended task runs, nested as expressions see them; None = not held here, look them up."""
-    known_outputs_count: int = 0
+    known_outputs: KnownOutputs | None = None
+    """Outputs so far; None = not held here, look them up. A new execution begins with an empty one."""
 
     def move(self, state: State, at: int) -> None:
         """Takes a state. The same state again is no change."""

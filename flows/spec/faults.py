@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from flows.limits import SOURCE_PROBLEMS_MAX
 from flows.plugins import is_template
 from flows.spec.problems import Problem
 from flows.spec.source import ListNode, MapNode, Node, ScalarNode, path_text
@@ -40,21 +41,32 @@ _EXPECTED = {
 }
 
 
+HINT_CANDIDATES_MAX = 2_000
+"""Names among which the nearest one is looked for; more would take long, and help nobody."""
+
+
 class Findings:
-    """The problems of one source, collected while it is read."""
+    """The problems of one source, collected while it is read; beyond SOURCE_PROBLEMS_MAX they are only counted as one."""
 
     def __init__(self, problems: Iterable[Problem] = ()) -> None:
         self.problems = list(problems)
 
     def error(self, code: str, message: str, node: Place, path: Path, hint: str | None = None) -> None:
         """Notes an error at a node."""
-        self.problems.append(Problem(code, message, path_text(list(path)), node.line, node.column, hint))
+        self._add(Problem(code, message, path_text(list(path)), node.line, node.column, hint))
 
     def warn(self, code: str, message: str, node: Place, path: Path, hint: str | None = None, lines_below: int = 0) -> None:
         """Notes a warning at a node, or some lines below its start."""
         place = path_text(list(path))
         column = None if lines_below else node.column
-        self.problems.append(Problem(code, message, place, node.line + lines_below, column, hint, "warning"))
+        self._add(Problem(code, message, place, node.line + lines_below, column, hint, "warning"))
+
+    def _add(self, problem: Problem) -> None:
+        if len(self.problems) < SOURCE_PROBLEMS_MAX:
+            self.problems.append(problem)
+        elif len(self.problems) == SOURCE_PROBLEMS_MAX:
+            message = f"There are more problems; the first {SOURCE_PROBLEMS_MAX} are shown"
+            self.problems.append(Problem("flow.more_problems", message, problem.path, problem.line, problem.column))
 
 
 class Place(typing.Protocol):
@@ -79,6 +91,8 @@ def found_text(node: Node) -> str:
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """A hint with the nearest known name, or None."""
     candidates = list(known)
+    if len(candidates) > HINT_CANDIDATES_MAX:
+        return None
     close = difflib.get_close_matches(name[:100], candidates, n=1, cutoff=0.6)
     if not close:
         lowered = {one.lower(): one for one in candidates}

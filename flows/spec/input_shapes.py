@@ -93,7 +93,9 @@ def _check_default(declared: Input, node: MapNode, path: Path, findings: Finding
     try:
         input_types.parse(declared, declared.defaults)
     except InputInvalid as error:
-        findings.error("flow.wrong_value", f"The default does not fit: {error}", node.entries["defaults"], (*path, "defaults"))
+        findings.error(
+            "flow.wrong_value", f"The default does not fit: {error}", node.entries["defaults"].value, (*path, "defaults")
+        )
 
 
 def _dependencies(declared: Input) -> list[str]:

@@ -49,7 +49,12 @@ class TaskReader:
         branch_names = task_type.branches if task_type is not None else ()
         fields = {field.alias or key for key, field in shape_type.model_fields.items()}
         foreign = [branch for branch in branch_names if branch not in fields]
+        shape: TaskProperties | None
+        before = len(self.findings.problems)
         shape, data = checked(shape_type, node, path, self.findings, skip=foreign, templates=True)
+        if shape is None and len(self.findings.problems) == before:
+            # Only expressions inside lists and maps stand where the class wants other types: they are known when they run.
+            shape = _UnknownTask.model_validate({key: data[key] for key in data if key not in branch_names})
         task_id = self._id(node)
         branches = {branch: tasks for branch in branch_names for branch, tasks in self._branches(node, branch, path, task_id)}
         retry_node = node.get("retry")
@@ -135,7 +140,7 @@ class TaskReader:
 
 
 class _UnknownTask(TaskProperties):
-    """Stands for a type that is not known: only the common properties are examined."""
+    """Only the common properties are examined: the type is not known, or the others are known only at run time."""
 
     model_config = {"extra": "allow"}
 

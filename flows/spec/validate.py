@@ -49,17 +49,7 @@ OUTSIDE_FUNCTIONS = frozenset(
         "appLink",
         "env",
         "fromIon",
-        "isWeekend",
         "isPublicHoliday",
-        "isDayWeekInMonth",
-        "isLastWorkingDay",
-        "dayOfWeek",
-        "dayOfMonth",
-        "monthOfYear",
-        "hourOfDay",
-        "isDateBetween",
-        "isDateAfter",
-        "isDateBefore",
     }
 )
 """Functions that a scope may supply; the core register has the others."""
@@ -84,6 +74,7 @@ def check_references(root: MapNode, reader: TaskReader, inputs: Iterable[Input],
             if key in children or key in NEVER_RENDERED or (task_type is not None and key in task_type.unrendered):
                 continue
             checker.value(entry.value, (*path, key), references=not (key in OTHER_CONTEXTS and _starts_executions(task_type)))
+    _check_recursion(root, reader, findings)
     for name in ("outputs", "sla", "checks"):
         part = root.get(name)
         if isinstance(part, ListNode):
@@ -94,6 +85,19 @@ def check_references(root: MapNode, reader: TaskReader, inputs: Iterable[Input],
                 part = item.get(key) if isinstance(item, MapNode) else None
                 if part is not None:
                     checker.value(part, ("inputs", index, key), references=False)
+
+
+def _check_recursion(root: MapNode, reader: TaskReader, findings: Findings) -> None:
+    """A flow that starts itself, as written, would never end."""
+    own = tuple(found.text if isinstance(found := root.get(name), ScalarNode) else None for name in ("namespace", "id"))
+    for node, path, task_type in reader.found:
+        if task_type is not None and _starts_executions(task_type):
+            target = tuple(
+                found.text if isinstance(found := node.get(name), ScalarNode) else None for name in ("namespace", "flowId")
+            )
+            if target == own and None not in own:
+                place = node.entries["flowId"]
+                findings.error("flow.recursive", f"Recursive call to flow [{'.'.join(map(str, own))}]", place, (*path, "flowId"))
 
 
 def _starts_executions(task_type: type[TaskType] | None) -> bool:

@@ -33,10 +33,14 @@ def free_ports(count: int) -> list[int]:
 
 
 class Platform:
-    """Start, kill and start it again: ports and data folder stay. Close it at the end: workers left alone are ended too."""
+    """Start, kill and start it again: ports and data folder stay. Close it at the end: workers left alone are ended too.
 
-    def __init__(self, data: Path, database: str = "", workers: int = 1) -> None:
+    Without `demo` it has no user until somebody sets it up.
+    """
+
+    def __init__(self, data: Path, database: str = "", workers: int = 1, demo: bool = True) -> None:
         self.data = data
+        self._demo = demo
         self.port, self.management_port, self.grpc_port = free_ports(3)
         self._options = ["--workers", str(workers), *(["--database", database] if database else [])]
         self._process: subprocess.Popen[bytes] | None = None
@@ -69,7 +73,8 @@ class Platform:
         """Starts it and waits until it is ready. Raises AssertionError with its log when it is not."""
         self.data.mkdir(parents=True, exist_ok=True)
         ports = ["--port", str(self.port), "--management-port", str(self.management_port), "--grpc-port", str(self.grpc_port)]
-        command = [sys.executable, "-m", "cli.main", "up", "--demo", "--data", str(self.data), *ports, *self._options]
+        demo = ["--demo"] if self._demo else []
+        command = [sys.executable, "-m", "cli.main", "up", *demo, "--data", str(self.data), *ports, *self._options]
         began = time.monotonic()
         environment = {name: value for name, value in os.environ.items() if not name.startswith("HEADRACE_")}
         with (self.data / "up.log").open("ab") as output:
@@ -79,7 +84,7 @@ class Platform:
             assert time.monotonic() - began < timeout, f"not ready after {timeout} s:\n{self.log[-4000:]}"
             time.sleep(0.01)
         self.started_seconds = time.monotonic() - began
-        while not (self.data / CREDENTIALS_FILE).exists():
+        while self._demo and not (self.data / CREDENTIALS_FILE).exists():
             assert self._process.poll() is None, self.log[-4000:]
             assert time.monotonic() - began < timeout, self.log[-4000:]
             time.sleep(0.02)

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tests.integration.api.client import Api
+from tests.integration.api.client import Api, text_of
 from tests.integration.api.conftest import PASSWORD
 
 SETUP = {"username": "root@example.com", "password": PASSWORD, "tenant": {"id": "main", "name": "Main"}}
@@ -128,3 +128,10 @@ def test_any_accept_and_any_content_type_is_answered(api: Api) -> None:
     for accept in ("text/event-stream", "application/octet-stream", "text/csv", "image/svg+xml", ""):
         api("GET", "/api/v1/main/flows/search", headers={"Accept": accept})
     api("GET", "/api/v1/main/flows/search", headers={"Content-Type": "application/x-yaml"})
+
+
+def test_an_asset_of_an_earlier_build_is_404_and_any_other_page_is_the_console(api: Api) -> None:
+    assert Api().raw("GET", "/ui/main/executions/a/b/c").headers["Content-Type"].startswith("text/html")
+    assert Api().raw("GET", "/ui/assets/gone-12345678.js").status_code == 404
+    assert Api().raw("GET", "/").headers["Location"] == "/ui/"
+    assert text_of(Api().raw("GET", "/ping")) == "pong"

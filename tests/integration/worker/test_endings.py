@@ -236,3 +236,23 @@ def test_the_data_folder_is_for_its_owner_alone(plane: FakeGateway, agent: Agent
 def test_the_agent_needs_no_django() -> None:
     program = "import sys, worker.agent, worker.tasks.core, worker.tasks.scripts; sys.exit('django' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+def test_an_agent_that_was_told_goodbye_comes_back(plane: FakeGateway, agent: AgentThread) -> None:
+    plane.connected()
+    plane.tell(gateway.ToWorker(goodbye="protocol: something was lost"))
+    plane.until(lambda: len(plane.hellos) == 2, what="a second stream")
+    token = plane.assign({"id": "hello", "type": "io.kestra.plugin.core.log.Log", "message": "hi"})
+    assert plane.result(token).outcome == gateway.SUCCESS
+
+
+def test_a_hand_out_that_cannot_be_read_fails_alone(plane: FakeGateway, agent: AgentThread) -> None:
+    plane.connected()
+    token = gateway.AttemptToken(execution_id="e", task_run_id="broken", attempt=1, lease_id="broken")
+    broken = gateway.Assign(
+        token=token, task_type="io.kestra.plugin.core.log.Log", task_json=b"{nonsense", task_id="x", light=True
+    )
+    plane.tell(gateway.ToWorker(assign=[broken]))
+    assert plane.result(token).outcome == gateway.FAILED
+    other = plane.assign({"id": "hello", "type": "io.kestra.plugin.core.log.Log", "message": "hi"})
+    assert plane.result(other).outcome == gateway.SUCCESS

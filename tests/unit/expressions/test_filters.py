@@ -106,10 +106,10 @@ def render(template: str) -> str:
         ("{{ nested | toJson }}", '{"l":["it\'s",1,null],"m":{"q":"say \\"x\\""}}'),
         ("{{ null | toJson }}{{ null | json }}", "nullnull"),
         ("{{ 'string' | yaml }}", "string\n"),
-        ("{{ ['x'] | yaml }}", "- x\n"),
+        ("{{ ['x'] | yaml }}", " - x\n"),
         (
             "{{ {'a': [1, {'b': true}], 'c': '12', 'd': 'yes', 'e': ''} | yaml }}",
-            'a:\n  - 1\n  - b: true\nc: "12"\nd: "yes"\ne: ""\n',
+            'a:\n - 1\n - b: true\nc: "12"\nd: "yes"\ne: ""\n',
         ),
         ("{{ {'s': lines} | yaml }}", "s: |-\n  a\n  b\n\n  c\n"),
         ("{{ 'a' | md5 }}", "0cc175b9c0f1b6a831c399e269772661"),
@@ -123,6 +123,14 @@ def render(template: str) -> str:
         # Times print as Java prints them.
         ("{{ day }} {{ moment }} {{ clock }} {{ duration }} {{ decimal }}", "2024-01-31 2024-01-31T10:00:00Z 10:05 PT1H30M 1.50"),
         ("{{ {'d': day, 'm': moment} }}", '{"d":"2024-01-31","m":"2024-01-31T10:00:00Z"}'),
+        # Days
+        ("{{ isWeekend('2024-02-03') }}{{ isWeekend('2024-02-05') }}", "truefalse"),
+        ("{{ dayOfWeek(day) }} {{ dayOfMonth(day) }} {{ monthOfYear(day) }} {{ hourOfDay(moment) }}", "WEDNESDAY 31 1 10"),
+        ("{{ isDateAfter('2024-02-03', day) }}{{ isDateBefore('2024-02-03', day) }}", "truefalse"),
+        ("{{ isDateBetween('2024-02-03', '2024-02-01', '2024-02-04') }}", "true"),
+        ("{{ isDayWeekInMonth('2024-01-31', 'WEDNESDAY', 'LAST') }}", "true"),
+        ("{{ isDayWeekInMonth('2024-01-10', 'WEDNESDAY', 'SECOND') }}", "true"),
+        ("{{ isLastWorkingDay('2024-03-29') }}{{ isLastWorkingDay('2024-03-31') }}", "truefalse"),
         # Tests
         ("{{ 2 is even }}{{ 3 is odd }}{{ -3 is odd }}", "truetruetrue"),
         ("{{ [] is iterable }}{{ {} is iterable }}{{ {} is map }}{{ 'a' is iterable }}", "truefalsetruefalse"),

@@ -520,7 +520,8 @@ def test_a_failure_in_parallel_is_felt_at_once() -> None:
 
 @pytest.mark.parametrize(("limit", "most"), [(1, 1), (2, 2), (3, 3), (0, 5)])
 def test_a_loop_never_has_more_live_task_runs_than_its_limit(limit: int, most: int) -> None:
-    source = f"tasks: [{{id: each, type: ForEach, concurrencyLimit: {limit}, values: [1, 2, 3, 4, 5], tasks: [{{id: t}}, {{id: u}}]}}]"
+    loop = f"id: each, type: ForEach, concurrencyLimit: {limit}, values: [1, 2, 3, 4, 5]"
+    source = f"tasks: [{{{loop}, tasks: [{{id: t}}, {{id: u}}]}}]"
     seen = 0
 
     simulation = run(flow(source), until=-1)

@@ -47,6 +47,8 @@ class Subflow(TaskType):
     """Starts another flow."""
 
     types = ("io.kestra.plugin.core.flow.Subflow",)
+    namespace: str | None = None
+    flow_id: str | None = None
     outputs_: dict[str, Any] | None = Field(default=None, alias="outputs")
     inputs: Dynamic[dict[str, Any]] | None = None
 

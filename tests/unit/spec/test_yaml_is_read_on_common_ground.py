@@ -118,9 +118,8 @@ def test_all_faults_are_found_not_the_first_only() -> None:
 
 
 def test_every_node_knows_its_place() -> None:
-    root = read_source("a:\n  - x: 1\n    y: |\n      text\n").root
-    assert root is not None
-    items = root.get("a")  # type: ignore[union-attr]
-    first = items.items[0]  # type: ignore[union-attr]
+    root: Any = read_source("a:\n  - x: 1\n    y: |\n      text\n").root
+    first = root.get("a").items[0]
     assert (first.line, first.column) == (2, 5)
-    assert (first.entries["y"].line, first.entries["y"].column, first.entries["y"].value.block) == (3, 5, True)
+    text = first.entries["y"]
+    assert (text.line, text.column, text.value.block) == (3, 5, True)

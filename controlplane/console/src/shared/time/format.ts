@@ -61,9 +61,11 @@ export function formatDateTime(ms: number): string {
   return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${formatClock(ms)}`
 }
 
+let zone = ''
+
 /** Date, time with milliseconds and the zone's name: tooltips. */
 export function formatFull(ms: number): string {
-  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone
+  zone ||= Intl.DateTimeFormat().resolvedOptions().timeZone
   return `${formatDateTime(ms)}.${String(new Date(ms).getMilliseconds()).padStart(3, '0')} ${zone}`
 }
 
