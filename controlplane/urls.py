@@ -14,6 +14,7 @@ from controlplane.accounts.shell import console_page, console_root
 from controlplane.catalog import api as catalog
 from controlplane.catalog import plugins
 from controlplane.executions import api as executions
+from controlplane.executions import results_api as results
 from controlplane.files import api as files
 from controlplane.logs import api as logs
 from controlplane.openapi import api as openapi
@@ -32,17 +33,17 @@ execution_routes: Routes = [
     path("executions/<str:execution_id>/kill", executions.KillView.as_view(legacy=True)),
     path("executions/<str:execution_id>/follow", StreamsLiveElsewhere.as_view(operation="followExecution")),
     path("executions/<str:execution_id>/flow", executions.ExecutionFlowView.as_view()),
-    path("executions/<str:execution_id>/file", executions.ExecutionFileView.as_view()),
-    path("executions/<str:execution_id>/file/metas", executions.ExecutionFileMetasView.as_view()),
-    path("executions/<str:execution_id>/file/preview", executions.ExecutionFilePreviewView.as_view()),
+    path("executions/<str:execution_id>/file", results.ExecutionFileView.as_view()),
+    path("executions/<str:execution_id>/file/metas", results.ExecutionFileMetasView.as_view()),
+    path("executions/<str:execution_id>/file/preview", results.ExecutionFilePreviewView.as_view()),
     path("executions/<str:execution_id>", executions.ExecutionView.as_view()),
     path(f"executions/{_FLOW}", executions.CreateExecutionView.as_view()),
-    path("outputs/executions/<str:execution_id>", executions.OutputsView.as_view()),
-    path("outputs/tasks/<str:execution_id>", executions.TaskOutputsListView.as_view()),
-    path("outputs/tasks/<str:execution_id>/<str:task_run_id>", executions.TaskOutputsView.as_view()),
-    path("outputs/<str:execution_id>", executions.TaskOutputsListView.as_view(legacy=True)),
-    path("outputs/<str:execution_id>/<str:task_run_id>", executions.TaskOutputsView.as_view(legacy=True)),
-    path("metrics/<str:execution_id>", executions.MetricsView.as_view()),
+    path("outputs/executions/<str:execution_id>", results.OutputsView.as_view()),
+    path("outputs/tasks/<str:execution_id>", results.TaskOutputsListView.as_view()),
+    path("outputs/tasks/<str:execution_id>/<str:task_run_id>", results.TaskOutputsView.as_view()),
+    path("outputs/<str:execution_id>", results.TaskOutputsListView.as_view(legacy=True)),
+    path("outputs/<str:execution_id>/<str:task_run_id>", results.TaskOutputsView.as_view(legacy=True)),
+    path("metrics/<str:execution_id>", results.MetricsView.as_view()),
 ]
 flow_routes: Routes = [
     path("flows", catalog.FlowsView.as_view()),

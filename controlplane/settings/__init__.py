@@ -89,7 +89,10 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "loggers": {
-        "headrace": {"handlers": ["stderr"], "level": os.environ.get("HEADRACE_LOG_LEVEL", "INFO"), "propagate": True},
+        name: {"handlers": ["stderr"], "level": os.environ.get("HEADRACE_LOG_LEVEL", "INFO"), "propagate": False}
+        for name in ("headrace", "controlplane")
+    }
+    | {
         "django.request": {"handlers": [], "level": "CRITICAL", "propagate": False},
     },
 }

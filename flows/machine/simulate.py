@@ -178,8 +178,10 @@ class Simulation:
         self.steps += 1
         if isinstance(event, (Finished, Lost)):
             self._let_go(event.task_run_id, event.attempt)
-        if isinstance(event, TimerFired) and self.timers.get((event.task_run_id, event.kind), (0, 0))[0] == event.attempt:
-            del self.timers[event.task_run_id, event.kind]
+        if isinstance(event, TimerFired):
+            timer = self.timers.get((event.task_run_id, event.kind))
+            if timer is not None and timer[0] == event.attempt:
+                del self.timers[event.task_run_id, event.kind]
         effects = Effects()
         decide(self.execution, event, self._world(effects), effects)
         self._keep(effects)

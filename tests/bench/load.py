@@ -13,6 +13,9 @@ from urllib.parse import urlsplit
 
 Json = dict[str, Any]
 
+IDLE_SECONDS = 3.0
+"""After this long without a request a connection is opened anew: servers close them after five."""
+
 
 class Connection:
     """One kept-open connection with a bearer token."""
@@ -22,13 +25,17 @@ class Connection:
         self._http = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port)
         self._headers = {"Authorization": f"Bearer {token}"}
         self._root = f"/api/v1/{tenant}"
+        self._used_at = time.monotonic()
 
     def call(self, method: str, path: str, body: bytes | None = None, content_type: str | None = None) -> Any:
         """The parsed answer. Raises RuntimeError for an error status."""
         headers = self._headers | ({"Content-Type": content_type} if content_type else {})
+        if time.monotonic() - self._used_at > IDLE_SECONDS:
+            self._http.close()  # the server closes idle connections; a new one is opened by the request
         self._http.request(method, self._root + path, body=body, headers=headers)
         answer = self._http.getresponse()
         content = answer.read()
+        self._used_at = time.monotonic()
         if answer.status >= 400:
             raise RuntimeError(f"{method} {path} answered {answer.status}: {content[:300]!r}")
         return json.loads(content) if content else None

@@ -63,7 +63,7 @@ def expect_stream(page: Page, state: str, timeout: float = 10_000) -> None:
 
 def shown_lines(page: Page) -> list[str]:
     """Every log line of the page as "task text", read by scrolling through all of it."""
-    return page.evaluate(
+    lines: list[str] = page.evaluate(
         """async () => {
           const box = document.querySelector('[role=log]')
           const found = []
@@ -81,6 +81,7 @@ def shown_lines(page: Page) -> list[str]:
           }
         }"""
     )
+    return lines
 
 
 def stored_lines(client: Client, execution_id: str) -> list[str]:
@@ -207,7 +208,7 @@ def test_execution_page_shows_states_bars_and_every_line_as_they_happen(page: Pa
     }
     for run in execution["taskRunList"]:
         assert on_page[run["id"]] == run["state"]["current"], run["taskId"]
-    assert page.locator(f"{by('node')}[data-task='iteration 1']").count() == 1
+    assert page.locator(f"{by('node')}[data-task='#1']").count() == 1
 
     page.click(by("tab-gantt"))
     assert_bars_match_times(page, execution)

@@ -84,10 +84,7 @@ class Machine(RuleBasedStateMachine):
         self.tell(Started(run_id, attempt, "w"))
 
     @precondition(lambda self: self.simulation and self.live())
-    @rule(
-        data=st.data(),
-        state=st.sampled_from([State.SUCCESS, State.SUCCESS, State.FAILED, State.FAILED, State.WARNING, State.KILLED]),
-    )
+    @rule(data=st.data(), state=st.sampled_from(ENDS))
     def finish(self, data: st.DataObject, state: State) -> None:
         run_id, attempt = self.pick(data)
         self.tell(Finished(run_id, attempt, "w", state, 500, {"n": attempt} if state is State.SUCCESS else None))
@@ -225,8 +222,8 @@ def test_many_random_schedules_keep_the_rules_and_end(capsys: pytest.CaptureFixt
 # -- planted bugs: a check that never fires proves nothing ---------------------------------------------------------------
 
 
-def caught(*expected: type[BaseException]) -> None:
-    with pytest.raises(expected or (AssertionError, MachineError, KeyError)):
+def caught(sentence: str) -> None:
+    with pytest.raises(MachineError, match=sentence):
         explored(SEED, 150, 10)
 
 
@@ -236,7 +233,7 @@ def test_planted_attempt_left_out_of_the_comparison_is_caught(monkeypatch: pytes
         return run if run is not None and run.state is State.RUNNING and run.cursor is None else None
 
     monkeypatch.setattr(machine._Step, "_running", running)
-    caught(MachineError)
+    caught(r"is old and changed something")
 
 
 def test_planted_result_of_a_stray_counted_in_the_next_phase_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,7 +248,7 @@ def test_planted_result_of_a_stray_counted_in_the_next_phase_is_caught(monkeypat
                 parent.cursor.open -= 1
 
     monkeypatch.setattr(machine, "_Step", Careless)
-    caught()
+    caught(r"counts -?\d+ open children")
 
 
 def test_planted_retry_without_a_timer_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,7 +258,7 @@ def test_planted_retry_without_a_timer_is_caught(monkeypatch: pytest.MonkeyPatch
             self.effects.timers[:] = [timer for timer in self.effects.timers if timer.kind != "retry"]
 
     monkeypatch.setattr(machine, "_Step", Forgetful)
-    caught()
+    caught(r"waits for a retry that no timer holds")
 
 
 def test_planted_open_children_that_are_not_counted_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,9 +269,9 @@ def test_planted_open_children_that_are_not_counted_are_caught(monkeypatch: pyte
                 cursor.open -= 1
 
     monkeypatch.setattr(machine, "_Step", Miscounting)
-    caught()
+    caught(r"open children in")
 
 
 def test_planted_blocks_left_open_at_the_end_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine._Step, "_end_strays", lambda self: None)
-    caught()
+    caught(r"is an open block of an execution that is")

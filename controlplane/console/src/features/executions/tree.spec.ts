@@ -34,7 +34,7 @@ describe('tree of task runs', () => {
       runs.push(taskRun(`${i}a`, 'load', { parentTaskRunId: 'p', value, iteration: i }))
       runs.push(taskRun(`${i}b`, 'check', { parentTaskRunId: 'p', value, iteration: i }))
     }
-    expect(outline(buildTree(runs))).toEqual(['each', '  iteration 1=x', '    load', '    check', '  iteration 2=y', '    load', '    check'])
+    expect(outline(buildTree(runs))).toEqual(['each', '  #1=x', '    load', '    check', '  #2=y', '    load', '    check'])
   })
 
   it('shows the value beside the task when an iteration has only one', () => {
@@ -44,7 +44,7 @@ describe('tree of task runs', () => {
 
   it('groups an iteration before its second task exists when the flow says that there will be one', () => {
     const runs = [taskRun('p', 'each'), taskRun('1', 'load', { parentTaskRunId: 'p', value: 'x', iteration: 0 })]
-    expect(outline(buildTree(runs, new Map([['each', 2]])))).toEqual(['each', '  iteration 1=x', '    load'])
+    expect(outline(buildTree(runs, new Map([['each', 2]])))).toEqual(['each', '  #1=x', '    load'])
   })
 
   it('does not repeat the value on what stands inside an iteration', () => {

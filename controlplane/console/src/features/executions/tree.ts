@@ -78,7 +78,7 @@ export function buildTree(taskRuns: readonly TaskRun[], sizes: ReadonlyMap<strin
     return {
       key,
       taskRun: null,
-      label: first.iteration === undefined ? 'iteration' : `iteration ${first.iteration + 1}`,
+      label: first.iteration === undefined ? '#' : `#${first.iteration + 1}`,
       value: first.value ?? null,
       depth,
       children,
