@@ -15,9 +15,8 @@ from cli.live import exit_status, follow
 
 def validate(files: list[Path]) -> int:
     """Prints every problem of every file as `file:line:column: message`; 0 when there is no error."""
-    from wire.plugins import discover
-
     from flows.spec.parse import parse_flow
+    from wire.plugins import discover
 
     console = Console(highlight=False, soft_wrap=True)
     failed = False

@@ -15,10 +15,10 @@ from typing import Any
 import grpc.aio
 import orjson
 import uvloop
-from wire.plugins import discover
 
 from flows.expressions.ambient import make_ambient
 from flows.plugins import Catalogue
+from wire.plugins import discover
 from worker import limits
 from worker.agent_context import Toolbox
 from worker.attempt import Attempt

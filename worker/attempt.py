@@ -9,9 +9,9 @@ from typing import Any
 
 import orjson
 from pydantic import BaseModel
-from wire import gateway
 
 from flows.errors import HeadraceError
+from wire import gateway
 from worker import limits
 from worker.errors import TaskFailed
 from worker.folders import RunFolders

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 import grpc
 import grpc.aio
-from wire import gateway
 
+from wire import gateway
 from worker import limits
 from worker.errors import TaskFailed
 

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import orjson
-from wire import gateway
 
 from flows.errors import HeadraceError
 from flows.expressions import Names
 from flows.plugins import TaskType
+from wire import gateway
 from worker import child, limits
 from worker.agent_context import AgentContext, Toolbox
 from worker.attempt import Attempt, Stopped, now_us, result_of

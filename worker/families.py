@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib.metadata import entry_points
 
-from wire.plugins import GROUP
-
 from flows.plugins import TaskType
+from wire.plugins import GROUP
 
 HEAVY: Mapping[str, tuple[str, ...]] = {
     # Seconds of imports that the first task of a family pays once; the next ones fork in milliseconds.

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from wire import gateway
-
 from worker.door import Bridge, Door
 from worker.errors import FileRefused, TaskFailed
 from worker.folders import RunFolders

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import grpc
 import grpc.aio
-from wire import gateway
 
+from wire import gateway
 from worker.config import WorkerOptions
 from worker.errors import WorkerCannotStart
 

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 
 from wire import gateway
-
 from worker import limits
 from worker.lines import pieces
 from worker.masking import Masker

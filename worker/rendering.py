@@ -11,11 +11,11 @@ from typing import Any
 
 import orjson
 from pydantic import ValidationError
-from wire import gateway
 
 from flows.expressions import Names, Scope, names_in, render_value
 from flows.plugins import Catalogue, TaskType
 from flows.spec.durations import parse_duration
+from wire import gateway
 from worker.errors import TaskFailed
 
 _MACHINE_ONLY = frozenset(

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from wire import gateway
-
 from worker.door import Bridge, Door
 from worker.errors import TaskFailed
 from worker.masking import Masker

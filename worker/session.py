@@ -21,7 +21,6 @@ from enum import Enum, auto
 from typing import Literal
 
 from wire import gateway
-
 from worker import limits
 from worker.spool import Spool
 

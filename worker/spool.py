@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from wire import gateway
-
 from worker import limits
 
 Kind = Literal["result", "logs"]

@@ -24,11 +24,11 @@ from typing import Any, Self, TypeVar
 import grpc
 import grpc.aio
 import uvloop
+
+from flows.plugins import Catalogue
 from wire import gateway
 from wire.ids import new_id
 from wire.plugins import discover
-
-from flows.plugins import Catalogue
 
 T = TypeVar("T")
 _HANDLERS = "headrace.gateway.v1."

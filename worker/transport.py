@@ -12,8 +12,8 @@ from typing import Any
 
 import grpc
 import grpc.aio
-from wire import gateway
 
+from wire import gateway
 from worker.door import CHANNEL_OPTIONS, SERVICE
 from worker.errors import WorkerCannotStart
 from worker.session import WorkerSession

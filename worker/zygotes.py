@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from wire.ids import new_id
-
 from worker import forkserver, limits
 from worker.errors import TaskFailed
 

@@ -140,7 +140,7 @@ def _platform(options: DemoOptions, console: Console) -> Iterator[tuple[str, str
     if options.database:
         command += ["--database", options.database]
     began = time.monotonic()
-    with open(log, "ab", opener=lambda name, flags: os.open(name, flags, 0o600)) as output:  # noqa: PTH123 - Path has no opener
+    with open(log, "ab", opener=lambda name, flags: os.open(name, flags, 0o600)) as output:
         offset = output.tell()
         process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
     try:

@@ -9,7 +9,6 @@ from typing import Any
 
 import orjson
 from django.db import IntegrityError, transaction
-from wire.plugins import discover
 
 from controlplane.accounts.actor import Actor
 from controlplane.catalog.models import Flow as FlowRow
@@ -22,6 +21,7 @@ from controlplane.platform.filters import prefix
 from controlplane.platform.identifiers import FLOW, require_namespace
 from controlplane.platform.rendering import dump
 from flows.spec.parse import parse_flow
+from wire.plugins import discover
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from typing import Any
 from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
-from wire.plugins import discover
 
 from controlplane.accounts.views import InstanceView
 from controlplane.openapi.components import ANY_OBJECT
@@ -16,6 +15,7 @@ from controlplane.platform.errors import Missing
 from controlplane.platform.identifiers import FLOW, NAMESPACE
 from controlplane.platform.rendering import json_response
 from flows.plugins import Catalogue, TaskType
+from wire.plugins import discover
 
 _TAGS = ["Plugins"]
 _DRAFT = "http://json-schema.org/draft-07/schema#"

@@ -11,7 +11,6 @@ from typing import Any
 import orjson
 from django.db import connection
 from django.db.models import Q, QuerySet
-from wire.plugins import discover
 
 from controlplane.catalog.models import Flow as FlowRow
 from controlplane.catalog.models import FlowRevision
@@ -22,6 +21,7 @@ from controlplane.platform.labels import labels_field
 from controlplane.platform.rendering import present
 from flows.spec.model import Flow
 from flows.spec.parse import parse_flow
+from wire.plugins import discover
 
 LOADED_FLOWS_MAX = 1_000
 """Parsed revisions kept in memory. A typical one takes some tens of kB."""

@@ -9,17 +9,14 @@ happen; nobody is told before the commit.
 from __future__ import annotations
 
 import logging
+import os
 import random
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
-
-import orjson
-from wire import gateway
-from wire.ids import new_id
 
 from controlplane.engine import store
 from controlplane.engine.dispatch import Channel, Dispatcher, GroupKey
@@ -28,12 +25,15 @@ from controlplane.engine.store import Key
 from controlplane.platform.database import Database, Row
 from flows.errors import HeadraceError
 from flows.expressions.ambient import make_ambient
+from flows.machine import invariants
 from flows.machine.decide import World, decide
 from flows.machine.effects import Effects, HandOut
-from flows.machine.events import Created
-from flows.machine.execution import Execution
+from flows.machine.events import Created, Finished
+from flows.machine.execution import Cursor, Execution
 from flows.machine.states import State
 from flows.spec.model import Flow, Task
+from wire import gateway
+from wire.ids import new_id
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +64,8 @@ class Outcome:
     next_due_us: int | None = None
     waiting: set[GroupKey] = field(default_factory=set)
     """Groups for which a hand-out now waits."""
+    refused: list[Item] = field(default_factory=list)
+    """What the engine must tell itself: hand-outs that can be given to nobody."""
 
 
 class Advance:
@@ -76,6 +78,8 @@ class Advance:
         self._cache: OrderedDict[Key, Execution] = OrderedDict()
         self._random = random.SystemRandom()
         self._sequence = 0
+        self.checked = os.environ.get("HEADRACE_CHECK", "") not in ("", "0")
+        """Whether every step is held against the machine's rules: for tests, and for a plane under suspicion."""
 
     def run(self, items: list[Item]) -> Outcome:
         """Applies a batch in one transaction. On an exception nothing happened, and the items may be tried again."""
@@ -94,9 +98,13 @@ class Advance:
     def park(self, key: Key, items: list[Item], error: Exception) -> Outcome:
         """Ends an execution whose change the database does not take, in a transaction of its own; its items are answered."""
         batch = _Batch(self, [])
-        with self._database.transaction():
-            batch.park_stored(key, items, error)
-            batch.save()
+        try:
+            with self._database.transaction():
+                batch.park_stored(key, items, error)
+                batch.save()
+        except BaseException:
+            batch.undo()
+            raise
         self._cache.pop(key, None)
         return batch.outcome
 
@@ -134,12 +142,15 @@ class _Batch:
         self._leases: dict[tuple[Key, str], tuple[Channel, str]] = {}
         self._metrics: list[Row] = []
         self._ended: set[str] = set()
+        self._looked_at: set[GroupKey] = set()
 
     # -- fold ---------------------------------------------------------------------------------------------------------
 
     def fold(self) -> None:
         """Locks, loads, and applies every item whose proof holds."""
-        new = {item.key: item.new for item in self.items if item.new is not None}
+        new = {item.key: _fresh(item.new) for item in self.items if item.new is not None}
+        for key in self._created_before():
+            del new[key]
         keys = sorted({item.key for item in self.items if item.key not in new})
         # The lock comes first; what else must be known travels behind it in the same round trip.
         locked = self.database.select("execution", ("tenant_id", "id", "version"), store.EXECUTION_KEYS, keys, lock=True)
@@ -156,7 +167,6 @@ class _Batch:
                 missing.append(key)
         self.executions.update(store.load_executions(self.database, missing))
         for key, execution in new.items():
-            assert execution is not None
             self.executions[key] = execution
             self._new.add(key)
         gone = proofs.refused(self.now)
@@ -179,9 +189,19 @@ class _Batch:
                     broken.add(item.key)
                     self._park(item.key, target, error)
                     self.outcome.answers.append((item, "parked"))
-            if item.token is not None and item.channel is not None:
-                self.dispatcher.release(item.channel, item.light)
-                self._released.append((item.channel, item.light))
+            self._free_slot(item)
+
+    def _free_slot(self, item: Item) -> None:
+        if item.token is not None and item.channel is not None:
+            self.dispatcher.release(item.channel, item.light)
+            self._released.append((item.channel, item.light))
+
+    def _created_before(self) -> list[Key]:
+        """Executions that a transaction created whose commit was answered by a broken connection: they are not created again."""
+        keys = [item.key for item in self.items if item.new is not None and item.tries]
+        if not keys:
+            return []
+        return [(row[0], row[1]) for row in self.database.select("execution", ("tenant_id", "id"), store.EXECUTION_KEYS, keys)()]
 
     def _apply(self, item: Item, execution: Execution) -> None:
         flow = self.flows.get(item.key)
@@ -190,6 +210,8 @@ class _Batch:
             self.flows[item.key] = flow
         effects = self.effects.setdefault(item.key, Effects())
         decide(execution, item.event, self._world(flow), effects)
+        if self._advance.checked:
+            invariants.check(execution, flow, effects)
         for metric in item.metrics:
             self._metrics.append((item.key[0], item.key[1], *_metric_values(metric), self.now))
 
@@ -212,13 +234,25 @@ class _Batch:
             if isinstance(error, HeadraceError)
             else f"internal fault ({type(error).__name__}); see the control plane's log"
         )
-        if key not in self._new:
+        effects = Effects(execution_changed=True, ended=True)
+        if key in self._new:
+            execution.task_run_count = 0
+        else:
             execution = store.load_executions(self.database, [key]).get(key, execution)
+            # Whatever it had handed out or was waiting for is void, and what runs is told to end.
+            for run in execution.runs.values():
+                run.move(State.KILLED, self.now)
+                effects.changed[run.id] = run
+                effects.stopped.add(run.id)
+                effects.withdrawn.add(run.id)
+                effects.timers_void.add(run.id)
         execution.runs.clear()
-        execution.error = {"code": code, "message": text}
-        execution.move(State.FAILED, self.now)
+        execution.retrying = 0
+        if not execution.state.terminated:
+            execution.error = {"code": code, "message": text}
+            execution.move(State.FAILED, self.now)
         self.executions[key] = execution
-        self.effects[key] = Effects(execution_changed=True, ended=True)
+        self.effects[key] = effects
 
     def park_stored(self, key: Key, items: list[Item], error: Exception) -> None:
         """`_park` for an execution as it is stored; one that is not stored yet is left out, and its items are told so."""
@@ -227,7 +261,9 @@ class _Batch:
         stored = store.load_executions(self.database, [key]).get(key)
         if stored is not None:
             self._park(key, stored, error)
-        self.outcome.answers.extend((item, "failed" if stored is None else "parked") for item in items)
+        for item in items:
+            self.outcome.answers.append((item, "failed" if stored is None else "parked"))
+            self._free_slot(item)
 
     # -- lease --------------------------------------------------------------------------------------------------------
 
@@ -248,7 +284,13 @@ class _Batch:
                 self._leases[(key, hand_out.run.id)] = (channel, lease_id)
                 execution = self.executions[key]
                 self._assign(
-                    channel, execution, hand_out.task, hand_out.run.id, hand_out.attempt, lease_id, orjson.dumps(hand_out.context)
+                    channel,
+                    execution,
+                    hand_out.task,
+                    hand_out.run.id,
+                    hand_out.attempt,
+                    lease_id,
+                    store.dump_bytes(hand_out.context),
                 )
             if len(channels) < len(hand_outs):
                 self.outcome.waiting.add(group)
@@ -358,6 +400,7 @@ class _Batch:
                 " WHERE tenant_id = ? AND worker_group = ? AND light = ? AND lease_id IS NULL ORDER BY seq LIMIT ? " + skip,
                 (tenant, name, light, wanted),
             )
+            self._looked_at.add(group)
             if len(rows) < wanted:
                 self.dispatcher.backlog.discard(group)
                 self.outcome.waiting.discard(group)
@@ -368,19 +411,20 @@ class _Batch:
             leased: list[Row] = []
             for channel, row in zip(channels, rows, strict=False):
                 run_id, attempt, execution_id, namespace, flow_id, revision, task_id, found = row
+                lease_id = new_id()
                 try:
                     task = self._advance._load_flow(tenant, namespace, flow_id, revision).task(task_id)
-                except (HeadraceError, KeyError):
-                    # It stays where it is, in nobody's way; the next event of its execution parks that one with a report.
-                    log.exception("hand-out of task run %s names a flow that cannot be loaded", run_id)
+                    message = assign_message(
+                        execution_id, namespace, flow_id, revision, task, run_id, attempt, lease_id, found.encode()
+                    )
+                except Exception as error:  # whatever is wrong with one hand-out must not hold up those behind it
+                    log.exception("task run %s cannot be handed out", run_id)
                     self.dispatcher.release(channel, light)
                     self._reserved.remove((channel, light))
+                    self.outcome.refused.append(_refusal((tenant, execution_id), run_id, attempt, error))
                     continue
-                lease_id = new_id()
                 leased.append((tenant, run_id, lease_id, channel.worker_id, until))
-                self.outcome.assigned.setdefault(channel, []).append(
-                    assign_message(execution_id, namespace, flow_id, revision, task, run_id, attempt, lease_id, found.encode())
-                )
+                self.outcome.assigned.setdefault(channel, []).append(message)
             columns = (("lease_id", "text"), ("worker_id", "text"), ("lease_until_us", "bigint"))
             self.database.update("hand_out", store.HAND_OUT_KEYS, columns, leased)
 
@@ -392,8 +436,7 @@ class _Batch:
             self.dispatcher.release(channel, light, -1)
         for key in self.executions:
             self._advance._cache.pop(key, None)
-        for group in self.outcome.waiting:
-            self.dispatcher.backlog.add(group)
+        self.dispatcher.backlog.update(self.outcome.waiting, self._looked_at)
 
 
 class _Proofs:
@@ -441,15 +484,28 @@ class _Proofs:
         """Deletes the hand-out if its lease has run out by the database's clock; a lease renewed in the last instant wins."""
         return bool(
             self._database.execute(
-                "DELETE FROM hand_out WHERE tenant_id = ? AND task_run_id = ? AND attempt = ? AND lease_id = ?"
-                " AND lease_until_us < ? RETURNING task_run_id",
+                "DELETE FROM hand_out WHERE tenant_id = ? AND task_run_id = ? AND execution_id = ? AND attempt = ?"
+                " AND lease_id = ? AND lease_until_us < ? RETURNING task_run_id",
                 (*_token_row(token), now),
             )
         )
 
 
-def _token_row(token: Token) -> tuple[str, str, int, str]:
-    return (token.tenant, token.task_run_id, token.attempt, token.lease_id)
+def _token_row(token: Token) -> tuple[str, str, str, int, str]:
+    return (token.tenant, token.task_run_id, token.execution_id, token.attempt, token.lease_id)
+
+
+def _fresh(execution: Execution) -> Execution:
+    """A new execution for one transaction: the machine changes it, and a transaction that fails must leave the item as it was."""
+    return replace(execution, history=list(execution.history), cursor=Cursor(), runs={}, variables=dict(execution.variables))
+
+
+def _refusal(key: Key, run_id: str, attempt: int, error: Exception) -> Item:
+    """Fails an attempt that could not be handed out. When not even its flow can be loaded, this parks the execution."""
+    code = error.code if isinstance(error, HeadraceError) else "machine.hand_out"
+    text = str(error) if isinstance(error, HeadraceError) else "see the control plane's log"
+    failure = {"code": code, "message": f"the task could not be handed to a worker: {text}"}
+    return Item(key, Finished(run_id, attempt, "", State.FAILED, error=failure))
 
 
 def _metric_values(metric: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -459,7 +515,7 @@ def _metric_values(metric: Mapping[str, Any]) -> tuple[Any, ...]:
 @lru_cache(maxsize=4096)
 def task_json(task: Task) -> bytes:
     """The task as written, for a hand-out. Cached: the same for every task run of a revision."""
-    return orjson.dumps(dict(task.properties), option=orjson.OPT_NON_STR_KEYS)
+    return store.dump_bytes(dict(task.properties))
 
 
 def assign_message(

@@ -56,6 +56,13 @@ class Dispatcher:
         with self._lock:
             self._remove(channel)
 
+    def drain(self, channel: Channel) -> None:
+        """Leases nothing more to a session that goes on: what its worker still runs can be stopped through it."""
+        with self._lock:
+            members = self._groups.get((channel.tenant, channel.worker_group), [])
+            if channel in members:
+                members.remove(channel)
+
     def _remove(self, channel: Channel) -> None:
         channel.open = False
         members = self._groups.get((channel.tenant, channel.worker_group), [])

@@ -114,6 +114,7 @@ class Engine:
                 if connection is None or advance is None:
                     connection = database.connect(self._url)
                     advance = Advance(connection, self.dispatcher, self._load_flow)
+                    self._next_due_us = next_due(connection)
                 if not pending:
                     pending = self._gather()
                     if not pending and self._stopping.is_set() and self._queue.empty():
@@ -121,7 +122,7 @@ class Engine:
                         return
                 if self._next_due_us is not None and connection.now_us() >= self._next_due_us:
                     pending.extend(due_timers(connection))
-                    self._next_due_us = None
+                    self._next_due_us = next_due(connection)
                 if pending or self.dispatcher.groups_with_room():
                     self._carry_out(advance, pending)
                     pending = []
@@ -195,8 +196,11 @@ class Engine:
             if target is not None:
                 target.deliver([], [token])
         for item, answer in outcome.answers:
-            if item.done is not None:
-                item.done(answer)
+            done, item.done = item.done, None  # once, even if the item is tried again because another one of its batch failed
+            if done is not None:
+                done(answer)
+        for refused in outcome.refused:
+            self.submit(refused)
         self._hub.publish_many(outcome.changed)
         for key in outcome.ended:
             self._hub.publish(*key, ended=True)
@@ -217,6 +221,12 @@ def due_timers(connection: database.Database) -> list[Item]:
         Item(key=(tenant, execution_id), event=TimerFired(task_run_id, attempt, kind), timer=timer_id)
         for timer_id, tenant, execution_id, task_run_id, attempt, kind in rows
     ]
+
+
+def next_due(connection: database.Database) -> int | None:
+    """When the next timer that is not due yet will be, in microseconds; now, when one is due already; None without timers."""
+    found: int | None = connection.execute("SELECT min(due_at_us) FROM timer")[0][0]
+    return found
 
 
 _engine: Engine | None = None

@@ -6,6 +6,7 @@ expression names its outputs.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -70,7 +71,7 @@ RUN_FIXED = (
 RUN_ALL = (*RUN_KEYS, *RUN_FIXED, *RUN_CHANGING)
 
 HAND_OUT_KEYS = (("tenant_id", "text"), ("task_run_id", "text"))
-HAND_OUT_TOKEN = (*HAND_OUT_KEYS, ("attempt", "int"), ("lease_id", "text"))
+HAND_OUT_TOKEN = (*HAND_OUT_KEYS, ("execution_id", "text"), ("attempt", "int"), ("lease_id", "text"))
 HAND_OUT_ALL = (
     *HAND_OUT_KEYS,
     ("execution_id", "text"),
@@ -111,8 +112,17 @@ _OPEN = "state NOT IN (" + ", ".join(f"'{state}'" for state in sorted(TERMINATED
 
 
 def dump(value: Any) -> str | None:
-    """JSON text, None for None. Values that JSON lacks are refused by TypeError; NaN becomes null."""
-    return None if value is None else orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
+    """JSON text, None for None."""
+    return None if value is None else dump_bytes(value).decode()
+
+
+def dump_bytes(value: Any) -> bytes:
+    """JSON. NaN becomes null; what the fast writer refuses (integers beyond 64 bits, exact decimals) goes the slow way."""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError:
+        text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=str)
+        return text.encode("utf-8", "replace")
 
 
 def _load(text: str | None) -> Any:

@@ -10,7 +10,6 @@ from typing import Any, TypeAlias
 
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
-from wire.ids import new_id
 
 from controlplane.accounts.actor import Actor
 from controlplane.catalog.queries import label_list, load_flow, newest_revision
@@ -27,6 +26,7 @@ from flows.expressions.ambient import make_ambient
 from flows.machine.states import State
 from flows.spec.inputs import resolve_inputs
 from flows.spec.model import Flow
+from wire.ids import new_id
 
 Given: TypeAlias = "Iterable[tuple[str, str | UploadedFile[Any]]]"
 

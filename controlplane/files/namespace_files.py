@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.db.models import Max, Q, QuerySet
-from wire.ids import new_id
 
 from controlplane.files import storage
 from controlplane.files.models import NamespaceFile
@@ -21,6 +20,7 @@ from controlplane.files.storage import FileMissing
 from controlplane.platform.clock import iso, now_us
 from controlplane.platform.errors import Conflict
 from controlplane.platform.identifiers import require_namespace
+from wire.ids import new_id
 
 
 class NamespaceFileInfo(NamedTuple):

@@ -15,11 +15,11 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 from django.conf import settings
-from wire.ids import new_id
 
 from controlplane.files.paths import UnsafePath, clean_path, require_file_path
 from controlplane.platform.errors import Invalid, Missing
 from controlplane.platform.identifiers import TENANT, require_namespace
+from wire.ids import new_id
 
 SCHEME = "kestra"
 CHUNK_BYTES = 256 * 1024

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import orjson
 from django.db import transaction
 from django.db.models import F
-from wire.ids import new_id
 
 from controlplane.fleet.models import JoinToken, Worker
 from flows.errors import HeadraceError
+from wire.ids import new_id
 
 JOIN_TOKEN_SECONDS = 3600
 """Default life of a join token."""

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
-from wire import gateway
 
 from controlplane.catalog.engine_flows import flow_of
 from controlplane.engine.advance import task_json
@@ -26,6 +25,7 @@ from controlplane.gateway.auth import in_thread
 from controlplane.platform.errors import Missing
 from controlplane.vault.resolver import resolve_secret
 from flows.errors import HeadraceError
+from wire import gateway
 
 QUEUED_CHUNKS_MAX = 8
 """Chunks between the socket and the disk: a slow disk slows the sender, not the memory."""

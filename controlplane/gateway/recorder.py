@@ -95,13 +95,14 @@ class Recorder:
 
     def _write(self, connection: database.Database, records: list[Record]) -> None:
         chunks = [chunk for record in records for chunk in self._known(connection, record)]
-        fresh = [chunk for chunk in (self._unseen(connection, chunk) for chunk in chunks) if chunk is not None]
-        if fresh:
-            try:
+        try:
+            fresh = [chunk for chunk in (self._unseen(connection, chunk) for chunk in chunks) if chunk is not None]
+            if fresh:
                 write_chunks(connection, _joined(fresh))
-            except BaseException:
-                self._next_lines.clear()
-                raise
+        except BaseException:
+            # What was noted as seen is not stored: the next try must not take it for a repetition.
+            self._next_lines.clear()
+            raise
         leases = [(record.tenant, record.worker_id, lease) for record in records for lease in record.lease_ids]
         if leases:
             until = connection.now_us() + LEASE_SECONDS * 1_000_000

@@ -14,7 +14,6 @@ import grpc
 import uvloop
 from django.db import transaction
 from django.db.models import F
-from wire import gateway, gateway_grpc
 
 from controlplane.engine.advance import LEASE_SECONDS, FlowLoader, assign_message
 from controlplane.engine.items import Token
@@ -28,6 +27,7 @@ from controlplane.gateway.recorder import Recorder
 from controlplane.gateway.session import MESSAGE_BYTES_MAX, Held
 from controlplane.gateway.stream import Stream
 from flows.errors import HeadraceError
+from wire import gateway, gateway_grpc
 
 log = logging.getLogger(__name__)
 

@@ -15,9 +15,8 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from wire import gateway
-
 from controlplane.engine.items import Token
+from wire import gateway
 
 PROTOCOL = 1
 MESSAGE_BYTES_MAX = 4_000_000

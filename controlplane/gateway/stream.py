@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 import orjson
-from wire import gateway
 
 from controlplane.engine.dispatch import Channel
 from controlplane.engine.items import Answer, Item, Token
@@ -22,6 +21,7 @@ from controlplane.logs.store import Chunk
 from controlplane.platform.wakeups import hub
 from flows.machine.events import Finished, Lost, Started
 from flows.machine.states import State
+from wire import gateway
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +116,7 @@ class Stream:
                 )
             )
         if work.draining and self.channel is not None:
-            self._engine.dispatcher.detach(self.channel)
+            self._engine.dispatcher.drain(self.channel)
         self.wake.set()
 
     def _handle_results(self, work: Work) -> None:

@@ -89,7 +89,7 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "loggers": {
-        name: {"handlers": ["stderr"], "level": os.environ.get("HEADRACE_LOG_LEVEL", "INFO"), "propagate": False}
+        name: {"handlers": ["stderr"], "level": os.environ.get("HEADRACE_LOG_LEVEL", "INFO"), "propagate": True}
         for name in ("headrace", "controlplane")
     }
     | {

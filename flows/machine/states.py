@@ -41,9 +41,10 @@ TERMINATED = frozenset(
 
 S = State
 EXECUTION_TRANSITIONS: dict[State, frozenset[State]] = {
+    # Any open state → FAILED: the execution was parked, because it could not be stored or its flow is gone.
     S.CREATED: frozenset({S.RUNNING, S.KILLING, S.FAILED, S.SUCCESS}),
     S.RUNNING: frozenset({S.RETRYING, S.KILLING, S.SUCCESS, S.WARNING, S.FAILED, S.KILLED}),
-    S.RETRYING: frozenset({S.RUNNING, S.KILLING}),
+    S.RETRYING: frozenset({S.RUNNING, S.KILLING, S.FAILED}),
     S.KILLING: frozenset({S.KILLED}),
 }
 """Execution: state → states that may follow. A state without an entry is the last one."""

@@ -16,11 +16,11 @@ import django
 
 django.setup()
 
-from django.core.management import call_command
-from django.db import connections
+from django.core.management import call_command  # noqa: E402
+from django.db import connections  # noqa: E402
 
-from controlplane.platform import database
-from controlplane.settings.databases import database_from_url
+from controlplane.platform import database  # noqa: E402
+from controlplane.settings.databases import database_from_url  # noqa: E402
 
 ALIAS = "conformance"
 TABLES = ("execution", "task_run", "hand_out", "timer", "metric", "log_chunk")

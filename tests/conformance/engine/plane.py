@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -178,6 +179,17 @@ class Plane:
         sql = "SELECT state FROM task_run WHERE execution_id = ? AND task_id = ? ORDER BY seq"
         return [str(row[0]) for row in self.rows(sql, (execution_id, task_id))]
 
+    def reattach(self, worker: FakeWorker) -> FakeWorker:
+        """The same worker on this plane, with what it knows. Its free slots: what it has, less what the table says it holds."""
+        found = self.attach(light=worker.light, worker_id=worker.channel.worker_id)
+        found.channel.free[True] -= self.held(found)
+        found.inbox = worker.inbox
+        return found
+
+    def held(self, worker: FakeWorker) -> int:
+        """Light attempts leased to a worker."""
+        return self.count("hand_out", f"worker_id = '{worker.channel.worker_id}' AND light")
+
     def audit(self) -> None:
         """What the tables must say between two steps, whatever happened: nobody waits for nobody, no slot leaks."""
         keys = [(row[0], row[1]) for row in self.rows("SELECT tenant_id, id FROM execution")]
@@ -190,18 +202,13 @@ class Plane:
             open_runs.update(execution.runs)
         assert hand_outs <= open_runs, "a hand-out is left of a task run that is over"
         for worker in self.workers:
-            if not worker.channel.open:
-                continue
-            for light, total in ((True, worker.light),):
-                held = self.count("hand_out", f"worker_id = '{worker.channel.worker_id}' AND light = {'true' if light else 'false'}")
-                free = worker.channel.free[light]
-                assert free + held == total, f"{free} slots free, {held} attempts held, {total} slots in all"
+            if worker.channel.open:
+                free, held = worker.channel.free[True], self.held(worker)
+                assert free + held == worker.light, f"{free} slots free, {held} attempts held, {worker.light} slots in all"
 
     def close(self) -> None:
-        try:
+        with contextlib.suppress(Exception):  # a test may have broken it on purpose
             self.connection.close()
-        except Exception:  # noqa: BLE001, S110 - a test may have broken it on purpose
-            pass
 
 
 def token_of(assign: gateway.Assign) -> Token:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from wire import gateway
 
 from tests.integration.worker.sample_tasks import PREFIX
+from wire import gateway
 from worker.testing import AgentThread, FakeGateway
 
 CORE = "io.kestra.plugin.core."

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from wire import gateway
 
 from tests.integration.worker.conftest import StartAgent, make_catalogue
 from tests.integration.worker.sample_tasks import PREFIX
+from wire import gateway
 from worker.agent import Agent
 from worker.config import WorkerOptions
 from worker.errors import WorkerCannotStart

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from flows.spec.parse import parse_flow
-from wire.plugins import discover
 
+from flows.spec.parse import parse_flow
 from tests.unit.house.source import ROOT
+from wire.plugins import discover
 
 PAGES = [path for path in (ROOT / "README.md", ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md") if path.exists()]
 BLUEPRINTS = sorted((ROOT / "flows" / "blueprints").rglob("*.yml"))

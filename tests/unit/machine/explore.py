@@ -7,8 +7,6 @@ from collections import Counter
 from random import Random
 from typing import Any
 
-from wire.plugins import discover
-
 from flows.errors import MachineError
 from flows.machine.events import Created, Event, Finished, Kill, Lost, Started, TimerFired
 from flows.machine.execution import Execution
@@ -17,6 +15,7 @@ from flows.machine.states import State
 from flows.spec.model import Flow
 from flows.spec.parse import parse_flow
 from tests.unit.machine.written import TYPES
+from wire.plugins import discover
 
 ENDS = (State.SUCCESS, State.SUCCESS, State.FAILED, State.FAILED, State.WARNING, State.KILLED)
 RETRIES = (

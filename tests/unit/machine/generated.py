@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 from hypothesis import strategies as st
-from wire.plugins import discover
 
 from flows.spec.model import Flow
 from flows.spec.parse import parse_flow
 from tests.unit.machine.written import TYPES
+from wire.plugins import discover
 
 _RETRIES = (
     {"type": "constant", "interval": "PT1S", "maxAttempt": 2},

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from textwrap import dedent
 
-from wire.plugins import discover
-
 from flows.spec.model import Flow
 from flows.spec.parse import parse_flow
+from wire.plugins import discover
 
 TYPES = {
     "Log": "io.kestra.plugin.core.log.Log",

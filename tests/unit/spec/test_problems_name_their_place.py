@@ -228,8 +228,7 @@ EXAMPLES = sorted(Path("flows/blueprints").rglob("flows/*.y*ml"))
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=str)
 def test_blueprint_has_no_problem(path: Path) -> None:
-    from wire.plugins import discover
-
     from flows.spec.parse import parse_flow
+    from wire.plugins import discover
 
     assert parse_flow(path.read_text(encoding="utf-8"), discover()).problems == ()

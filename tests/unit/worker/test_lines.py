@@ -7,8 +7,8 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from wire import gateway
 
+from wire import gateway
 from worker import limits
 from worker.lines import LineSplitter, ProtocolReader
 from worker.logship import DEBUG, INFO, WARN, AttemptLog

@@ -6,11 +6,11 @@ import json
 from typing import Any, ClassVar
 
 import pytest
-from wire import gateway
 
 from flows.errors import ExpressionError
 from flows.expressions import Scope
 from flows.plugins import Catalogue, Dynamic, TaskType
+from wire import gateway
 from worker.errors import TaskFailed
 from worker.rendering import Plans, timeout_seconds
 from worker.secrets import names_found

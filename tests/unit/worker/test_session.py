@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from wire import gateway
 from wire.ids import new_id
-
 from worker import limits
 from worker.session import Drain, HelloFacts, Reconnect, Start, Stop, WorkerSession
 from worker.spool import MemorySpool, Spool, SqliteSpool

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from wire import gateway
 from wire.ids import new_id
-
 from worker.spool import MemorySpool, Spool, SqliteSpool
 
 Open = Callable[[], Spool]

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from random import Random
 
 import pytest
-from wire import gateway
 
+from wire import gateway
 from worker.session import HelloFacts, Start, Stop, WorkerSession
 from worker.spool import MemorySpool
 

@@ -19,7 +19,10 @@ USER_AGENT = "headrace-chess-blueprint/1.0"
 
 @dlt.source(name="chess")
 def chess(
-    base_url: str = "https://api.chess.com/pub/", players: list | str = (), from_month: str | None = None, to_month: str | None = None
+    base_url: str = "https://api.chess.com/pub/",
+    players: list | str = (),
+    from_month: str | None = None,
+    to_month: str | None = None,
 ):
     """`players`: user names, a list or comma separated. `from_month`, `to_month`: months as `2022/11`, both included; None is no bound."""
     api = Api(base_url)
