@@ -9,7 +9,7 @@ import secrets
 import signal
 import socket
 import string
-import threading
+import time
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -59,9 +59,7 @@ def up(options: Options) -> None:
 
     from controlplane.serve import Plane, PlaneOptions
 
-    stop = threading.Event()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, lambda *_: stop.set())
+    asked = StopSignals()
     plane = Plane(PlaneOptions(options.host, options.port, options.management_port, options.grpc_port))
     plane.start()
     address = f"http://{options.host}:{plane.port}"
@@ -72,11 +70,30 @@ def up(options: Options) -> None:
             login = ensure_demo_user(options.host, plane.port, data)
             typer.echo("user {} password {}".format(*login.split(":", 1)))
         typer.echo(f"console and API on {address}, workers' door on {options.host}:{plane.grpc_port}")
-        while not stop.wait(0.5):
+        while not asked.wait(0.5):
             workers.tend()
     finally:
         workers.stop()
         plane.stop()
+
+
+class StopSignals:
+    """SIGINT and SIGTERM as a flag. No lock is involved: a handler may run while the main thread holds one of `threading`'s."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, self._ask)
+
+    def _ask(self, *_: object) -> None:
+        self.asked = True
+
+    def wait(self, seconds: float) -> bool:
+        """Whether one came, waiting for it at most so long."""
+        until = time.monotonic() + seconds
+        while not self.asked and time.monotonic() < until:
+            time.sleep(0.05)
+        return self.asked
 
 
 def require_free(host: str, port: int, option: str) -> None:

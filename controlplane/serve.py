@@ -22,7 +22,7 @@ SWITCH_SECONDS = 0.0005
 """Python's thread switch interval: with the default 5 ms a busy thread would delay the engine by more than a whole step costs."""
 
 GC_THRESHOLD = 5_000
-"""New objects between two runs of the cycle collector: a run over this many takes a few milliseconds, over ten times as many ninety."""
+"""New objects between two runs of the cycle collector: over this many a run takes a few ms, over ten times as many ninety."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +27,7 @@ from cli.demo.recording import Recording
 from cli.failures import CommandFailed
 from cli.flow import flow_identity
 from cli.live import exit_status, follow
-from cli.up import CREDENTIALS_FILE, require_free
+from cli.up import CREDENTIALS_FILE, StopSignals, require_free
 
 BLUEPRINT = Path(__file__).resolve().parents[2] / "flows" / "blueprints" / "chess"
 CHESS_COM = "https://api.chess.com/pub/"
@@ -237,10 +236,8 @@ def _say_goodbye(execution: Json, address: str, login: str, console: Console) ->
 
 
 def _wait_for_signal() -> None:
-    ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
-    while not ended.wait(0.5):
+    asked = StopSignals()
+    while not asked.wait(60):
         pass
 
 

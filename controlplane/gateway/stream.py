@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -32,6 +34,9 @@ STATES: dict[int, State] = {
     gateway.KILLED: State.KILLED,
     gateway.SKIPPED: State.SKIPPED,
 }
+ACK_SECONDS = 0.02
+"""How long an acknowledgement may wait for company. It only empties the worker's spool; nothing else waits for it."""
+
 TEXT_MAX = 100_000
 """Characters of an error message that are kept."""
 
@@ -47,6 +52,9 @@ class Stream:
         self._engine = engine
         self._recorder = recorder
         self._loop = asyncio.get_running_loop()
+        self._inbox: deque[Callable[[], Any]] = deque()
+        self._inbox_lock = threading.Lock()
+        self._ack_timer: asyncio.TimerHandle | None = None
 
     def open_channel(self, epoch: int) -> Channel:
         """The channel the engine leases through; its free slots are what the worker announced less what it holds."""
@@ -77,10 +85,27 @@ class Stream:
         self.wake.set()
 
     def _soon(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """Runs a function on the loop. Calls that come in one go cost the loop one wake-up."""
+        with self._inbox_lock:
+            self._inbox.append(partial(function, *arguments))
+            if len(self._inbox) > 1:
+                return  # whoever made it one has woken the loop, which takes all there is
         try:
-            self._loop.call_soon_threadsafe(function, *arguments)
+            self._loop.call_soon_threadsafe(self._take_inbox)
         except RuntimeError:  # the loop is closed: the plane is going down and the worker will come again
             log.debug("a message for a closed stream is dropped")
+
+    def _take_inbox(self) -> None:
+        # Emptied to the last: only a call that finds the inbox empty wakes the loop again.
+        while True:
+            try:
+                self._inbox[0]()
+            except Exception:
+                log.exception("a message for worker %s is dropped", self.identity.worker_id)
+            with self._inbox_lock:
+                self._inbox.popleft()
+                if not self._inbox:
+                    return
 
     # -- work ---------------------------------------------------------------------------------------------------------
 
@@ -206,6 +231,13 @@ class Stream:
         for token in refused:
             self.session.refused(token)
         self.session.committed(seq, parts)
+        if refused:
+            self.wake.set()
+        elif self._ack_timer is None:
+            self._ack_timer = self._loop.call_later(ACK_SECONDS, self._ack_due)
+
+    def _ack_due(self) -> None:
+        self._ack_timer = None
         self.wake.set()
 
     def _renewed(self, round_number: int) -> None:
