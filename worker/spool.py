@@ -7,6 +7,7 @@ Two implementations pass one suite: memory (tests, simulations) and SQLite (a re
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 import time
 from bisect import bisect_right
@@ -20,6 +21,8 @@ from wire import gateway
 from worker import limits
 
 Kind = Literal["result", "logs"]
+
+_log = logging.getLogger("headrace.worker")
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +180,31 @@ CREATE TABLE IF NOT EXISTS item (
 CREATE TABLE IF NOT EXISTS held (
   lease_id TEXT PRIMARY KEY, since_us INTEGER NOT NULL, lines INTEGER NOT NULL, token BLOB NOT NULL) WITHOUT ROWID;
 """
+_SCHEMA_VERSION = 1
+"""Of the tables above, in the file's `user_version`. A file of another version is put aside, never guessed at."""
+
 _RESULT, _LOGS = 0, 1
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """A connection to a spool of this version. One of another version is renamed, with a warning, and a new one begun."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if tables and version != _SCHEMA_VERSION:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.close()
+        aside = path.with_name(f"{path.name}.version-{version}")
+        path.replace(aside)
+        _log.warning(
+            "%s is a spool of version %s, this worker writes %s: it was put aside as %s", path, version, _SCHEMA_VERSION, aside
+        )
+        connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+    connection.executescript(_SCHEMA)
+    connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+    return connection
 
 
 class SqliteSpool:
@@ -196,10 +223,7 @@ class SqliteSpool:
         clock: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._connection = sqlite3.connect(path, isolation_level=None)
-        self._connection.execute("PRAGMA journal_mode=WAL")
-        self._connection.execute("PRAGMA synchronous=NORMAL")
-        self._connection.executescript(_SCHEMA)
+        self._connection = _open(path)
         path.chmod(0o600)
         self._log_bytes_max = log_bytes_max
         self._tail_bytes_max = tail_bytes_max

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -188,3 +189,12 @@ def test_a_full_disk_costs_logs_and_keeps_results(tmp_path: Path) -> None:
     assert spool.add_logs(logs(token())) == 3
     with sqlite3.connect(tmp_path / "spool.db") as other:
         assert other.execute("SELECT count(*) FROM item").fetchone()[0] == 2
+
+
+def test_spool_of_another_version_is_put_aside_and_a_new_one_begun(tmp_path: Path) -> None:
+    path = tmp_path / "spool.db"
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript("CREATE TABLE item (something TEXT); PRAGMA user_version = 7")
+    spool = SqliteSpool(path)
+    assert spool.last_seq == 0
+    assert (tmp_path / "spool.db.version-7").exists()
