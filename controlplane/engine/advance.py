@@ -28,7 +28,7 @@ from flows.expressions.ambient import make_ambient
 from flows.machine import invariants
 from flows.machine.decide import World, decide
 from flows.machine.effects import Effects, HandOut
-from flows.machine.events import Created, Finished
+from flows.machine.events import Created, Finished, Lost
 from flows.machine.execution import Cursor, Execution
 from flows.machine.states import State
 from flows.spec.model import Flow, Task
@@ -184,12 +184,22 @@ class _Batch:
                 try:
                     self._apply(item, target)
                     self.outcome.answers.append((item, "applied"))
+                    self._tell_off(item)
                 except Exception as error:  # a fault of one execution parks that one and no other
                     log.exception("execution %s is parked", item.key[1])
                     broken.add(item.key)
                     self._park(item.key, target, error)
                     self.outcome.answers.append((item, "parked"))
             self._free_slot(item)
+
+    def _tell_off(self, item: Item) -> None:
+        """A worker whose lease ran out and who is connected all the same must end the attempt; its answer frees the slot."""
+        if item.expired and item.token is not None and isinstance(item.event, Lost) and item.event.worker_id is not None:
+            token = item.token
+            attempt = gateway.AttemptToken(
+                execution_id=token.execution_id, task_run_id=token.task_run_id, attempt=token.attempt, lease_id=token.lease_id
+            )
+            self.outcome.stopped.append((token.tenant, item.event.worker_id, attempt))
 
     def _free_slot(self, item: Item) -> None:
         if item.token is not None and item.channel is not None:

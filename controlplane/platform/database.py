@@ -113,8 +113,16 @@ class PostgreSQL(Database):
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        with self.connection.pipeline(), self.connection.transaction():
-            yield
+        # psycopg's own transaction block waits for the answers to BEGIN and COMMIT; here they travel with what they enclose.
+        try:
+            with self.connection.pipeline():
+                self.connection.execute("BEGIN", prepare=False)
+                yield
+                self.connection.execute("COMMIT", prepare=False)
+        except BaseException:
+            if not self.connection.closed:
+                self.connection.execute("ROLLBACK", prepare=False)
+            raise
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         # In pipeline mode a cursor knows only after its fetch whether there are rows; so the statement is asked.

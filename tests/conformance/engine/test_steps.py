@@ -270,6 +270,19 @@ def test_a_hand_out_nobody_began_is_lost_with_its_worker_and_given_to_another(pl
     plane.audit()
 
 
+def test_a_connected_worker_whose_lease_ran_out_is_told_to_stop_and_its_answer_frees_the_slot(plane: Plane) -> None:
+    worker = plane.attach(light=2)
+    plane.start("one")
+    late = worker.take()
+    plane.step(worker.started(late))
+    plane.expire_leases()
+    plane.step(*expired_leases(plane.connection))
+    assert [token.lease_id for token in worker.stops] == [late.token.lease_id]
+    assert plane.step(worker.item(late, State.KILLED)) == ["superseded"]
+    plane.run_out(worker)
+    plane.audit()
+
+
 def test_a_lost_attempt_frees_its_slot(plane: Plane) -> None:
     worker = plane.attach(light=1)
     plane.start("one")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, cast
 
 from controlplane.engine.dispatch import Dispatcher
@@ -21,34 +22,54 @@ from controlplane.gateway.stream import Stream
 from flows.machine.events import Finished, Lost, Started
 from wire import gateway
 from worker.session import Goodbye, HelloFacts, Reconnect, Start, Stop, WorkerSession
-from worker.spool import MemorySpool, SpoolItem
+from worker.spool import MemorySpool, SpoolItem, SqliteSpool
 
-Fault = Literal["drop", "repeat", "cut", "swap", "plane dies", "worker dies", "slow"]
-FAULTS: tuple[Fault, ...] = ("drop", "repeat", "cut", "swap", "plane dies", "worker dies", "slow")
+Fault = Literal["drop", "repeat", "cut", "swap", "plane dies", "worker dies", "slow", "vanish"]
+FAULTS: tuple[Fault, ...] = ("drop", "repeat", "cut", "swap", "plane dies", "worker dies", "slow", "vanish")
 """At a message: it is lost and the link with it; it arrives twice; it arrives and the link breaks behind it; the link breaks and
 it arrives at the old session after the next has begun; it arrives and the plane dies before anything of it is committed; it
-arrives and the worker dies; from here on the plane commits only after the next reconnect."""
+arrives and the worker dies; from here on the plane commits nothing until the next reconnect or for a
+while; it is lost and the link lives on, which gRPC does not do to us."""
 
 TENANT, GROUP, WORKER = "main", "default", "w" * 22
 FACTS = HelloFacts("1", light_slots=4, process_slots=4)
 LEASE_SECONDS, RENEW_SECONDS = 30, 10
 ROUNDS_MAX = 400
+SLOW_SECONDS = 25
 
 
 class Broken(AssertionError):
     """A promise of the protocol does not hold."""
 
 
-class CheckedSpool(MemorySpool):
-    """Knows whether what it is told to forget is really stored."""
+class _Checked:
+    """Knows whether what a spool is told to forget is really stored."""
 
-    stored: Callable[[SpoolItem], bool] = staticmethod(lambda item: True)
+    stored: Callable[[SpoolItem], bool]
 
-    def acknowledge(self, seq: int) -> None:
-        for item in self._items:
+    def check(self, items: list[SpoolItem], seq: int) -> None:
+        for item in items:
             if item.seq <= seq and not self.stored(item):
                 raise Broken(f"item {item.seq} ({item.kind}) was acknowledged and is not stored")
-        super().acknowledge(seq)
+
+
+class CheckedMemorySpool(MemorySpool, _Checked):
+    """In memory: it outlives its agent only because the test says so."""
+
+    def acknowledge(self, seq: int) -> list[str]:
+        self.check(list(self._items), seq)
+        return super().acknowledge(seq)
+
+
+class CheckedFileSpool(SqliteSpool, _Checked):
+    """The real one, in a file."""
+
+    def acknowledge(self, seq: int) -> list[str]:
+        self.check(self.items_after(0, 10**9), seq)
+        return super().acknowledge(seq)
+
+
+CheckedSpool = CheckedMemorySpool | CheckedFileSpool
 
 
 @dataclass(slots=True)
@@ -93,7 +114,8 @@ class Plane:
     dispatcher: Dispatcher = field(default_factory=Dispatcher)
     links: list[Link] = field(default_factory=list)
     now: float = 0.0
-    slow: bool = False
+    slow_until: float = 0.0
+    late: list[tuple[Link, gateway.ToPlane]] = field(default_factory=list)
     _epoch: int = 0
     _leases: int = 0
 
@@ -110,8 +132,9 @@ class Plane:
         """The process is gone, with everything it had not committed."""
         self.queue.clear()
         self.links.clear()
+        self.late.clear()
         self.dispatcher = Dispatcher()
-        self.slow = False
+        self.slow_until = 0.0
 
     # -- the door -----------------------------------------------------------------------------------------------------
 
@@ -124,18 +147,24 @@ class Plane:
             link.stream.handle(work)
             return
         self._epoch += 1
-        self.slow = False
-        self.commit()
+        rows = list(self.table.values())
+        for row in rows:
+            row.until = self.now + LEASE_SECONDS
+        # Between this look at the table and the end of the older stream, the older stream may still bring something.
+        for older, late in self.late:
+            if any(older is known for known in self.links):
+                self.received(older, late)
+        self.late.clear()
         for other in self.links:
             if other is not link:
                 other.stream.session.goodbye("superseded: this worker opened another stream")
         held, assigns = [], []
-        for row in self.table.values():
-            row.until = self.now + LEASE_SECONDS
+        for row in rows:
             held.append(Held(row.token, "t", row.light, row.stop))
             assigns.append(self._assign(row))
         session.welcome(self._epoch, LEASE_SECONDS, RENEW_SECONDS, held, assigns)
         self.dispatcher.attach(link.stream.open_channel(self._epoch))
+        self.slow_until = 0.0
 
     def closed(self, link: Link) -> None:
         link.up = False
@@ -146,7 +175,7 @@ class Plane:
 
     def commit(self) -> None:
         """Carries out what is queued, then leases what waits to free slots."""
-        if self.slow:
+        if self.now < self.slow_until:
             return
         queue, self.queue = self.queue, []
         for item in queue:
@@ -187,6 +216,9 @@ class Plane:
         self.answered.add((token.task_run_id, token.attempt))
         if isinstance(item.event, Lost):
             self.lost[token.task_run_id] += 1
+            channel = self.dispatcher.channel_of(TENANT, WORKER)
+            if item.expired and channel is not None:
+                channel.deliver([], [_token(token)])
             if token.task_run_id not in self.killed:
                 self.waiting.append((token.task_run_id, token.attempt + 1))
             return "applied"
@@ -259,6 +291,7 @@ class Job:
     """An attempt as its worker runs it: two batches of lines, then its result."""
 
     token: gateway.AttemptToken
+    light: bool
     steps: int = 0
     lines: int = 0
     stop: str = ""
@@ -269,23 +302,33 @@ class Worker:
     """The agent: its session, its spool (which survives it), and what it runs (which does not)."""
 
     plane: Plane
-    spool: CheckedSpool = field(default_factory=CheckedSpool)
+    file: Path | None
+    spool: CheckedSpool = field(init=False)
     jobs: dict[str, Job] = field(default_factory=dict)
     starts: Counter[str] = field(default_factory=Counter)
     last_step: int = 2
-    lost_light: set[str] = field(default_factory=set)
     session: WorkerSession = field(init=False)
     wants_reconnect: bool = False
 
     def __post_init__(self) -> None:
-        self.spool.stored = self.plane.stored  # type: ignore[method-assign]
-        self.session = WorkerSession(self.spool, FACTS, silence_seconds=10)
+        self._open(CheckedMemorySpool() if self.file is None else CheckedFileSpool(self.file))
+
+    def _open(self, spool: CheckedSpool) -> None:
+        self.spool = spool
+        self.spool.stored = self.plane.stored
+        self.session = WorkerSession(spool, FACTS, silence_seconds=10)
 
     def die(self, now: float) -> None:
         """kill -9, and a new process on the same spool."""
-        self.spool.commit()
+        for lease_id in [lease_id for lease_id, job in self.jobs.items() if job.light]:
+            self.starts[lease_id] = 0  # light attempts that never touched the disk are handed out and begun again
         self.jobs.clear()
-        self.session = WorkerSession(self.spool, FACTS, silence_seconds=10)
+        if isinstance(self.spool, CheckedFileSpool):
+            self.spool._connection.close()
+            assert self.file is not None
+            self._open(CheckedFileSpool(self.file))
+        else:
+            self._open(self.spool)
         self.session.tick(now)
 
     def act(self) -> None:
@@ -295,7 +338,7 @@ class Worker:
                     self.starts[assign.token.lease_id] += 1
                     if self.starts[assign.token.lease_id] > 1:
                         raise Broken(f"{assign.token.lease_id} was started twice")
-                    self.jobs[assign.token.lease_id] = Job(assign.token)
+                    self.jobs[assign.token.lease_id] = Job(assign.token, assign.light)
                 case Stop(token, reason):
                     job = self.jobs.get(token.lease_id)
                     if job is not None and reason == "forget":
@@ -334,17 +377,17 @@ class Conversation:
     faults: dict[int, Fault]
     light: frozenset[str] = frozenset()
     kill_at: int | None = None
+    file: Path | None = None
     messages: int = 0
     rounds: int = 0
     plane: Plane = field(init=False)
     worker: Worker = field(init=False)
     link: Link | None = None
-    old: list[tuple[Link, gateway.ToPlane]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.plane = Plane(light=self.light)
         self.plane.waiting.extend((run_id, 1) for run_id in self.runs)
-        self.worker = Worker(self.plane)
+        self.worker = Worker(self.plane, self.file)
 
     @property
     def now(self) -> float:
@@ -389,25 +432,18 @@ class Conversation:
                 return
             fault = self._fault()
             if fault == "slow":
-                self.plane.slow = True
+                self.plane.slow_until = self.now + SLOW_SECONDS
             if fault == "swap":
-                self.old.append((link, message))
+                self.plane.late.append((link, message))
             if fault in ("drop", "swap"):
                 self._cut()
                 return
+            if fault == "vanish":
+                continue
             self.plane.received(link, message)
-            if message.HasField("hello"):
-                self._late()
             if fault == "repeat":
                 self.plane.received(link, message)
             self._after(fault)
-
-    def _late(self) -> None:
-        """What was held back on an older stream arrives at the session that was at its end."""
-        for link, message in self.old:
-            if any(link is known for known in self.plane.links):
-                self.plane.received(link, message)
-        self.old.clear()
 
     def _downward(self) -> None:
         link = self.link
@@ -421,7 +457,9 @@ class Conversation:
                 self._cut()
                 return
             if fault == "slow":
-                self.plane.slow = True
+                self.plane.slow_until = self.now + SLOW_SECONDS
+            if fault == "vanish":
+                continue
             self.worker.session.received(message, self.now)
             if fault == "repeat":
                 self.worker.session.received(message, self.now)
@@ -438,7 +476,6 @@ class Conversation:
         elif fault == "plane dies":
             self._cut()
             self.plane.die()
-            self.old.clear()
         elif fault == "worker dies":
             self._cut()
             self.worker.act()

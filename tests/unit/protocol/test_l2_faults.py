@@ -7,6 +7,7 @@ import itertools
 import os
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -109,12 +110,22 @@ def test_random_schedules(capsys: pytest.CaptureFixture[str]) -> None:
     def make(entry: tuple[int, dict[int, Fault], Random]) -> Conversation:
         _, faults, random = entry
         runs = tuple(f"r{number}" for number in range(random.randint(1, 9)))
-        return Conversation(runs, faults, kill_at=random.choice([None, 2, 3, 5]))
+        light = frozenset(run for run in runs if random.random() < 0.4)
+        return Conversation(runs, faults, light, random.choice([None, 2, 3, 5]))
 
     counts = explore(make, random_faults(SEED, 700))  # type: ignore[arg-type]
     shown(capsys, f"random, seed {SEED}", counts)
     assert counts["attempts lost"] > 50
     assert counts["late results refused"] > 20
+
+
+def test_random_schedules_with_a_spool_on_disk(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    def make(entry: tuple[int, dict[int, Fault], Random]) -> Conversation:
+        number, faults, random = entry
+        return Conversation(("a", "b", "c"), faults, frozenset("c"), random.choice([None, 3]), tmp_path / f"{number}.spool")
+
+    counts = explore(make, random_faults(SEED + 1, 60))  # type: ignore[arg-type]
+    shown(capsys, f"random on a file, seed {SEED + 1}", counts)
 
 
 # -- planted bugs -----------------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ def chess(
     from_month: str | None = None,
     to_month: str | None = None,
 ):
-    """`players`: user names, a list or comma separated. `from_month`, `to_month`: months as `2022/11`, both included; None is no bound."""
+    """`players`: user names, a list or comma separated. `from_month`, `to_month`: as `2022/11`, both included; None: no bound."""
     api = Api(base_url)
     listed = players.split(",") if isinstance(players, str) else players
     names = [name.strip().lower() for name in listed if name.strip()]
