@@ -77,7 +77,12 @@ def emptied(url: str) -> None:
     """Takes all rows out."""
     connection = database.connect(url)
     try:
-        for table in TABLES:
-            connection.execute(f"DELETE FROM {table}")
+        empty(connection)
     finally:
         connection.close()
+
+
+def empty(connection: database.Database) -> None:
+    """Takes all rows out, over a connection that is open already."""
+    for table in TABLES:
+        connection.execute(f"DELETE FROM {table}")

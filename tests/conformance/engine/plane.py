@@ -78,14 +78,16 @@ class Plane:
         flows: dict[str, Flow],
         wrap: Callable[[Database], Database] = lambda connection: connection,
         dispatcher: Dispatcher | None = None,
+        connection: Database | None = None,
     ) -> None:
         self.url = url
         self.flows = flows
         self.gone: set[str] = set()
-        self.connection = database.connect(url)
+        self.connection = connection or database.connect(url)
         self.database = wrap(self.connection)
         self.dispatcher = dispatcher or Dispatcher()
         self.advance = Advance(self.database, self.dispatcher, self.load)
+        self.advance.checked = True
         self.engine = Engine(url, self.load, Hub(), self.dispatcher)
         self.answers: list[tuple[Item, Answer]] = []
         self.workers: list[FakeWorker] = []

@@ -12,13 +12,12 @@ from typing import Any
 
 import pytest
 
-from controlplane.engine import advance as engine
 from controlplane.engine.items import Item
 from controlplane.engine.sweeper import expired_leases
-from controlplane.platform.database import PostgreSQL
-from flows.machine.events import Kill
+from controlplane.platform.database import Database, PostgreSQL, connect
+from flows.machine.events import Created, Kill
 from flows.machine.states import State
-from tests.conformance.engine.conftest import emptied
+from tests.conformance.engine.conftest import empty
 from tests.conformance.engine.faulty import Faulty
 from tests.conformance.engine.plane import TENANT, FakeWorker, Plane, key_of
 from tests.unit.machine.written import flow
@@ -35,6 +34,7 @@ FLOWS = {
     """),
 }
 
+Connections = tuple[Database, Database]
 Writer = Callable[[Plane, FakeWorker, gateway.Assign], list[Item]]
 
 
@@ -63,19 +63,19 @@ WRITERS: dict[str, Writer] = {
 class Scene:
     """One execution with a running attempt whose lease has run out and whose timeout is due, and two connections."""
 
-    def __init__(self, url: str) -> None:
-        emptied(url)
+    def __init__(self, one: Database, two: Database) -> None:
+        empty(one)
         self.held_at = ""
         self.reached = threading.Event()
         self.go_on = threading.Event()
-        self.first = Plane(url, FLOWS, wrap=lambda real: Faulty(real, self._at))
-        self.second = Plane(url, FLOWS)
+        self.first = Plane("", FLOWS, wrap=lambda real: Faulty(real, self._at), connection=one)
+        self.second = Plane("", FLOWS, connection=two)
         self.worker = self.first.attach()
         self.execution_id = self.first.start("race")
         self.assign, self.sibling = self.worker.take("a"), self.worker.take("other")
         self.first.step(self.worker.started(self.assign))
         # The second engine remembers this state as well as the first one does.
-        self.second.step(Item((TENANT, self.execution_id), engine.Created()))
+        self.second.step(Item((TENANT, self.execution_id), Created()))
         self.first.expire_leases()
 
     def _at(self, statement: str) -> None:
@@ -114,24 +114,18 @@ class Scene:
         timers = view.rows("SELECT kind, attempt FROM timer ORDER BY kind, attempt")
         return (view.state(self.execution_id), [row[1:] for row in runs], states, hand_outs, timers)
 
-    def close(self) -> None:
-        self.first.close()
-        self.second.close()
 
-
-def serial(url: str, one: str, two: str) -> tuple[Any, ...]:
-    scene = Scene(url)
+def serial(connections: Connections, one: str, two: str) -> tuple[Any, ...]:
+    scene = Scene(*connections)
     do_one, do_two = scene.prepared(one, scene.first), scene.prepared(two, scene.second)
     do_one()
     do_two()
     scene.first.audit(slots=False)  # two tellers of one attempt: its slot is counted by the stream, not here
-    found = scene.result()
-    scene.close()
-    return found
+    return scene.result()
 
 
-def interleaved(url: str, one: str, two: str, held_at: str) -> tuple[Any, ...]:
-    scene = Scene(url)
+def interleaved(connections: Connections, one: str, two: str, held_at: str) -> tuple[Any, ...]:
+    scene = Scene(*connections)
     do_one, do_two = scene.prepared(one, scene.first), scene.prepared(two, scene.second)
     scene.held_at = held_at
     failures: list[BaseException] = []
@@ -153,23 +147,26 @@ def interleaved(url: str, one: str, two: str, held_at: str) -> tuple[Any, ...]:
     second.join(10)
     assert not failures, failures
     scene.first.audit(slots=False)  # two tellers of one attempt: its slot is counted by the stream, not here
-    found = scene.result()
-    scene.close()
-    return found
+    return scene.result()
 
 
 def matrix(url: str, names: list[str]) -> tuple[int, list[str]]:
     """All ordered pairs of these writers, held at both places. Gives the number of interleavings and those that fit no order."""
     wrong = []
     count = 0
-    orders = {(one, two): serial(url, one, two) for one in names for two in names if one != two}
-    for (one, two), expected in orders.items():
-        # A renewal reads nothing: it is held where its transaction begins.
-        for held_at in ("begin" if one == "renew" else "lock execution", "commit"):
-            count += 1
-            found = interleaved(url, one, two, held_at)
-            if found not in (expected, orders[two, one]):
-                wrong.append(f"{one}, {two}, held before {held_at}: {found}\n  {expected}\n  {orders[two, one]}")
+    connections = (connect(url), connect(url))
+    try:
+        orders = {(one, two): serial(connections, one, two) for one in names for two in names if one != two}
+        for (one, two), expected in orders.items():
+            # A renewal reads nothing: it is held where its transaction begins.
+            for held_at in ("begin" if one == "renew" else "lock execution", "commit"):
+                count += 1
+                found = interleaved(connections, one, two, held_at)
+                if found not in (expected, orders[two, one]):
+                    wrong.append(f"{one}, {two}, held before {held_at}: {found}\n  {expected}\n  {orders[two, one]}")
+    finally:
+        for connection in connections:
+            connection.close()
     return count, wrong
 
 

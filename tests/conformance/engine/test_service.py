@@ -9,13 +9,11 @@ from typing import Any
 
 import pytest
 
-from controlplane.engine import service
 from controlplane.engine.advance import LEASE_SECONDS, new_execution
 from controlplane.engine.dispatch import Channel, Dispatcher
 from controlplane.engine.items import Item
 from controlplane.engine.service import Engine, EngineUnavailable
 from controlplane.engine.sweeper import run_once
-from controlplane.gateway import recorder as recording
 from controlplane.gateway.recorder import Record, Recorder
 from controlplane.logs.store import Chunk
 from controlplane.platform import database
@@ -177,7 +175,7 @@ def test_a_database_that_goes_away_costs_time_and_nothing_else(
 ) -> None:
     """Every third commit fails for a while, and every tenth is done but its answer is lost."""
     commits = 0
-    real = service.database.connect
+    real = database.connect
 
     def before(statement: str) -> None:
         nonlocal commits
@@ -193,8 +191,8 @@ def test_a_database_that_goes_away_costs_time_and_nothing_else(
     def connect(url: str) -> Database:
         return Faulty(real(url), before, after)
 
-    monkeypatch.setattr(service.database, "connect", connect)
-    monkeypatch.setattr(service.time, "sleep", lambda seconds, sleep=time.sleep: sleep(min(seconds, 0.01)))
+    monkeypatch.setattr(database, "connect", connect)
+    monkeypatch.setattr(time, "sleep", lambda seconds, sleep=time.sleep: sleep(min(seconds, 0.01)))
     plane = running()
     items = [new_execution(TENANT, "tests", "loop", 1, time.time_ns() // 1000) for _ in range(6)]
     for item in items:
@@ -219,14 +217,14 @@ def test_a_database_that_goes_away_costs_time_and_nothing_else(
 
 
 def test_an_item_that_can_never_be_stored_is_answered(running: Callable[..., Running], monkeypatch: pytest.MonkeyPatch) -> None:
-    real = service.database.connect
+    real = database.connect
 
     def before(statement: str) -> None:
         if statement == "commit":
             raise OSError("the database is away")
 
-    monkeypatch.setattr(service.database, "connect", lambda url: Faulty(real(url), before))
-    monkeypatch.setattr(service.time, "sleep", lambda seconds, sleep=time.sleep: sleep(0.01))
+    monkeypatch.setattr(database, "connect", lambda url: Faulty(real(url), before))
+    monkeypatch.setattr(time, "sleep", lambda seconds, sleep=time.sleep: sleep(0.01))
     plane = running()
     with pytest.raises(EngineUnavailable, match="could not be stored"):
         plane.start("one")
@@ -270,7 +268,7 @@ def test_log_lines_are_not_taken_for_stored_when_the_transaction_failed(backend:
     failures = iter(["execute", "commit"])
     failing = next(failures)
     seen = 0
-    real = recording.database.connect
+    real = database.connect
 
     def before(statement: str) -> None:
         nonlocal failing, seen
@@ -280,8 +278,8 @@ def test_log_lines_are_not_taken_for_stored_when_the_transaction_failed(backend:
                 failing = next(failures, "")
                 raise OSError("the database is away")
 
-    monkeypatch.setattr(recording.database, "connect", lambda url: Faulty(real(url), before))
-    monkeypatch.setattr(recording.time, "sleep", lambda _: None)
+    monkeypatch.setattr(database, "connect", lambda url: Faulty(real(url), before))
+    monkeypatch.setattr(time, "sleep", lambda _: None)
     plane = Plane(backend, FLOWS)
     recorder = Recorder(backend, Hub())
     done = threading.Event()

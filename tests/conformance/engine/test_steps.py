@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from controlplane.engine import advance as engine
+from controlplane.engine import store
 from controlplane.engine.items import Item
 from controlplane.engine.sweeper import expired_leases
 from flows.machine import decide as machine
@@ -112,7 +113,12 @@ def test_an_older_waiting_hand_out_goes_before_a_new_one(plane: Plane) -> None:
     worker = plane.attach(light=1)
     third = plane.start("one")
     seen = []
-    plane.run_out(worker, lambda assign: (seen.append(assign.token.execution_id), worker.item(assign))[1])
+
+    def answer(assign: Any) -> Item:
+        seen.append(assign.token.execution_id)
+        return worker.item(assign)
+
+    plane.run_out(worker, answer)
     assert seen == [first, second, third]
 
 
@@ -330,6 +336,17 @@ def test_kill_in_the_transaction_that_creates_leaves_nothing_behind(plane: Plane
     plane.audit()
 
 
+def test_kill_reaches_a_worker_that_takes_nothing_more(plane: Plane, worker: FakeWorker) -> None:
+    execution_id = plane.start("one")
+    assign = worker.take()
+    plane.step(worker.started(assign))
+    plane.dispatcher.drain(worker.channel)
+    plane.kill(execution_id)
+    assert [token.lease_id for token in worker.stops] == [assign.token.lease_id]
+    plane.start("one")
+    assert not worker.inbox
+
+
 # -- timers -----------------------------------------------------------------------------------------------------------
 
 
@@ -406,18 +423,31 @@ def test_an_execution_whose_flow_cannot_be_loaded_is_parked_and_others_go_on(pla
 
 def test_a_fault_in_deciding_parks_that_execution_only(plane: Plane, worker: FakeWorker, monkeypatch: pytest.MonkeyPatch) -> None:
     sick, healthy = plane.start("one"), plane.start("two")
-    decide = engine.decide
 
     def planted(execution: Any, event: Any, *rest: Any) -> Any:
         if execution.id == sick:
             raise RuntimeError("planted")
-        return decide(execution, event, *rest)
+        return machine.decide(execution, event, *rest)
 
-    monkeypatch.setattr(engine, "decide", planted)
+    monkeypatch.setattr("controlplane.engine.advance.decide", planted)
     answers = plane.step(*(worker.item(assign) for assign in list(worker.inbox)))
     assert sorted(answers) == ["applied", "parked"]
     assert (plane.state(sick), plane.state(healthy)) == ("FAILED", "RUNNING")
     assert "planted" not in plane.rows("SELECT error FROM execution WHERE id = ?", (sick,))[0][0]
+
+
+def test_a_state_that_breaks_a_rule_is_parked_when_rules_are_checked(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADRACE_CHECK", "1")
+    plane = Plane(backend, FLOWS)
+    assert engine.Advance(plane.database, plane.dispatcher, plane.load).checked
+    worker = plane.attach()
+    sick, healthy = plane.start("parallel"), plane.start("two")
+    plane.connection.execute("UPDATE task_run SET cursor = replace(cursor, '3', '7') WHERE task_id = 'par'")
+    plane.advance.forget()
+    assert plane.step(worker.item(worker.take("p")), worker.item(worker.take("a"))) == ["parked", "applied"]
+    assert "machine.invariant" in plane.rows("SELECT error FROM execution WHERE id = ?", (sick,))[0][0]
+    assert plane.state(healthy) == "RUNNING"
+    plane.close()
 
 
 def test_waiting_hand_outs_that_cannot_be_loaded_do_not_stand_in_the_way_of_others(plane: Plane) -> None:
@@ -572,10 +602,10 @@ def test_planted_a_sweep_that_ignores_the_clock_is_caught(plane: Plane, monkeypa
 
 @pytest.mark.parametrize("column", ["attempt", "lease_id", "execution_id"])
 def test_planted_a_proof_without_a_column_is_caught(plane: Plane, column: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    columns = tuple(pair for pair in engine.store.HAND_OUT_TOKEN if pair[0] != column)
+    columns = tuple(pair for pair in store.HAND_OUT_TOKEN if pair[0] != column)
     whole = engine._token_row
-    kept = [index for index, pair in enumerate(engine.store.HAND_OUT_TOKEN) if pair[0] != column]
-    monkeypatch.setattr(engine.store, "HAND_OUT_TOKEN", columns)
+    kept = [index for index, pair in enumerate(store.HAND_OUT_TOKEN) if pair[0] != column]
+    monkeypatch.setattr(store, "HAND_OUT_TOKEN", columns)
     monkeypatch.setattr(engine, "_token_row", lambda token: tuple(whole(token)[index] for index in kept))
     with pytest.raises(AssertionError):
         test_a_token_that_differs_in_any_part_proves_nothing(plane, plane.attach(), column)

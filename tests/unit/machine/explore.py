@@ -152,14 +152,13 @@ def _stale(simulation: Simulation, random: Random, said: list[Event], counts: Co
             return
         current = run.attempt + 1 if run.state is State.CREATED else run.attempt
         attempt = current + random.choice([-2, -1, 1] if not run.state.terminated else [-1, 0, 1])
-        event = random.choice(
-            [
-                Started(run.id, attempt, "other"),
-                Finished(run.id, attempt, "other", random.choice(ENDS)),
-                Lost(run.id, attempt, "other", "gone"),
-                TimerFired(run.id, attempt, random.choice(["retry", "timeout"])),
-            ]
-        )
+        others: list[Event] = [
+            Started(run.id, attempt, "other"),
+            Finished(run.id, attempt, "other", random.choice(ENDS)),
+            Lost(run.id, attempt, "other", "gone"),
+            TimerFired(run.id, attempt, random.choice(["retry", "timeout"])),
+        ]
+        event = random.choice(others)
     if isinstance(event, Kill):
         return
     before = digest(simulation.execution)

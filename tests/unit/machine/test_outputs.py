@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from flows.machine import decide as machine
+from flows.machine.effects import HandOut
 from flows.machine.simulate import Answer, Simulation, run
+from flows.machine.states import State
 from tests.unit.machine.written import flow
 
 NESTED = """
@@ -82,9 +84,9 @@ def test_the_first_try_sees_no_attempts_and_the_second_sees_one() -> None:
     source = "tasks: [{id: a, type: Return, format: x, retry: {type: constant, interval: PT1S, maxAttempt: 2}}]"
     seen = []
 
-    def play(hand_out: machine.HandOut, random: object) -> Answer:
+    def play(hand_out: HandOut, random: object) -> Answer:
         seen.append(hand_out.context.get("taskrun", {}).get("attemptsCount"))
-        return Answer(machine.State.FAILED)
+        return Answer(State.FAILED)
 
     run(flow(source.replace("format: x", "format: '{{ taskrun.attemptsCount }}'")), play)
     assert seen == [0, 1]

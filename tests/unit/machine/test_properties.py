@@ -18,6 +18,7 @@ from flows.machine import decide as machine
 from flows.machine import invariants
 from flows.machine.events import Created, Event, Finished, Kill, Lost, Started, TimerFired
 from flows.machine.execution import Cursor
+from flows.machine.plan import plan_of
 from flows.machine.simulate import Answer, Simulation, scripted
 from flows.machine.states import EXECUTION_TRANSITIONS, TASK_RUN_TRANSITIONS, State
 from flows.spec.model import Flow
@@ -237,8 +238,6 @@ def test_planted_attempt_left_out_of_the_comparison_is_caught(monkeypatch: pytes
 
 
 def test_planted_result_of_a_stray_counted_in_the_next_phase_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    plan_of = machine.plan_of
-
     class Careless(machine._Step):
         def _end_run(self, run: Any, state: State) -> None:
             super()._end_run(run, state)
