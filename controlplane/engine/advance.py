@@ -22,7 +22,7 @@ from controlplane.engine import store
 from controlplane.engine.dispatch import Channel, Dispatcher, GroupKey
 from controlplane.engine.items import Answer, Item, Token
 from controlplane.engine.store import Key
-from controlplane.platform.database import Database, Row
+from controlplane.platform.database import Database, DatabaseError, Row
 from flows.errors import HeadraceError
 from flows.expressions.ambient import make_ambient
 from flows.machine import invariants
@@ -185,6 +185,8 @@ class _Batch:
                     self._apply(item, target)
                     self.outcome.answers.append((item, "applied"))
                     self._tell_off(item)
+                except DatabaseError:
+                    raise  # says nothing about this execution: the whole transaction is void and tried again
                 except Exception as error:  # a fault of one execution parks that one and no other
                     log.exception("execution %s is parked", item.key[1])
                     broken.add(item.key)

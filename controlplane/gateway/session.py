@@ -150,7 +150,12 @@ class PlaneSession:
                 kind = gateway.Verdict.STOP
             verdicts.append(gateway.Verdict(token=item.token, kind=kind))
         for assign in assigns:
-            if assign.token.lease_id not in inventory:
+            lease_id = assign.token.lease_id
+            if lease_id in inventory:
+                continue
+            if lease_id in known and known[lease_id].stop:
+                self._stop.append(assign.token)  # killed before it arrived: its worker says so and never begins it
+            else:
                 self.assign([assign])
         for lease_id, mine in known.items():
             self.leases.setdefault(lease_id, mine)

@@ -27,6 +27,9 @@ DataError = (
 )
 """The statement itself is refused: trying it again cannot help. Everything else (connection, lock, disk) may pass."""
 
+DatabaseError = (psycopg.Error, sqlite3.Error)
+"""Whatever a database says, as opposed to a fault of our own."""
+
 CLOCK_SECONDS = 5
 """How long the database's clock is carried on by the process's own before it is asked again: quartz drifts by microseconds."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,6 +32,7 @@ FLOWS = {
     "parallel": flow("tasks: [{id: par, type: Parallel, tasks: [{id: p}, {id: q}, {id: r}]}, {id: z}]"),
     "skips": flow("tasks: [{id: a, + runIf: false}, {id: c, type: If, condition: true, then: [{id: b, + runIf: false}]}]"),
     "heavy": flow("tasks: [{id: s, type: io.kestra.plugin.scripts.shell.Commands, commands: [echo]}, {id: a}]"),
+    "states": flow("tasks: [{id: a}, {id: b, + runIf: \"{{ tasks.a.state == 'SUCCESS' }}\"}]"),
     "outputs": flow("""
     tasks:
       - {id: each, type: ForEach, concurrencyLimit: 0, values: [c, b, a], tasks: [{id: t, type: Return, format: x}]}
@@ -158,6 +160,7 @@ def test_more_outputs_than_memory_holds_are_all_found(plane: Plane) -> None:
       - {{id: last, type: Return, format: "{{{{ outputs.t | length }}}}"}}
     """)
     worker = plane.attach(light=10_000)
+    plane.advance.checked = False  # the rules are asked about every open task run
     plane.start("many")
     while worker.inbox[0].task_id == "t":
         items = [worker.item(assign, outputs={"value": 1}) for assign in worker.inbox]
@@ -515,6 +518,27 @@ def test_a_commit_that_fails_leaves_slots_and_cache_right_and_the_items_can_be_t
     assert plane.outline(items[2].key[1]) == simulate(FLOWS["one"]).outline()
     assert plane.state(waiting) == "SUCCESS"
     plane.audit()
+    plane.close()
+
+
+def test_a_look_up_that_the_database_breaks_parks_nobody(backend: str) -> None:
+    broken = False
+
+    def before(statement: str) -> None:
+        if broken and statement == "select task_run":
+            raise sqlite3.OperationalError("disk I/O error")
+
+    plane = Plane(backend, FLOWS, wrap=lambda real: Faulty(real, before))
+    worker = plane.attach()
+    execution_id = plane.start("states")
+    item = worker.item(worker.take())
+    broken = True
+    with pytest.raises(sqlite3.OperationalError):
+        plane.step(item)
+    broken = False
+    assert plane.step(item) == ["applied"]
+    plane.run_out(worker)
+    assert plane.outline(execution_id) == "SUCCESS\n  a SUCCESS\n  b SUCCESS"
     plane.close()
 
 

@@ -13,10 +13,13 @@ from typing import Any
 
 import pytest
 
-from controlplane.gateway.session import PlaneSession
+from controlplane.engine.items import Token
+from controlplane.gateway.session import Held, PlaneSession
 from controlplane.gateway.stream import Stream
-from tests.unit.protocol.joined import FAULTS, Broken, Conversation, Fault
-from worker.session import WorkerSession
+from tests.unit.protocol.joined import FACTS, FAULTS, Broken, Conversation, Fault
+from wire import gateway
+from worker.session import Start, WorkerSession
+from worker.spool import MemorySpool
 
 SEED = int(os.environ.get("HEADRACE_TEST_SEED", "0")) or 20_251_123
 D6: tuple[Fault, ...] = ("drop", "repeat", "cut", "swap")
@@ -126,6 +129,22 @@ def test_random_schedules_with_a_spool_on_disk(capsys: pytest.CaptureFixture[str
 
     counts = explore(make, random_faults(SEED + 1, 60))  # type: ignore[arg-type]
     shown(capsys, f"random on a file, seed {SEED + 1}", counts)
+
+
+def test_an_attempt_killed_before_it_arrived_is_never_begun() -> None:
+    plane = PlaneSession("main")
+    plane.received(gateway.ToPlane(hello=gateway.Hello(protocol=1, light_slots=2, process_slots=2)))
+    token = gateway.AttemptToken(execution_id="e", task_run_id="r", attempt=1, lease_id="x")
+    held = Held(Token("main", "e", "r", 1, "x"), "t", light=True, stop=True)
+    plane.welcome(1, 30, 10, [held], [gateway.Assign(token=token, light=True)])
+    worker = WorkerSession(MemorySpool(), FACTS)
+    worker.connected(0)
+    for message in plane.take_outgoing():
+        worker.received(message, 0)
+    assert not [action for action in worker.take_actions() if isinstance(action, Start)]
+    results = [result.outcome for message in worker.take_outgoing() for result in message.results]
+    assert results == [gateway.KILLED]
+    assert list(plane.leases) == ["x"], "it occupies its slot until the worker has answered"
 
 
 # -- planted bugs -----------------------------------------------------------------------------------------------------
