@@ -212,6 +212,12 @@ def log_lines(bench: Bench) -> list[Number]:
     )
     execution = bench.run(connection, "logs")
     began = execution["state"]["startDate"]
+    deadline = time.monotonic() + 60
+    found = f"/logs/search?filters%5BexecutionId%5D%5BEQUALS%5D={execution['id']}&size=1"
+    while connection.call("GET", found)["total"] < count:  # a result never waits for the lines
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not all of {count} lines were stored within a minute")
+        time.sleep(0.02)
     entries = connection.call("GET", f"/logs/{execution['id']}?minLevel=INFO")
     readable = seconds_between(began, datetime.now(UTC).isoformat())
     stored = sum(1 for entry in entries if entry["message"].startswith("line "))
