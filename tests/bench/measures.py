@@ -73,7 +73,7 @@ class Bench:
     def run(self, connection: Connection, flow_id: str, timeout: float = 300) -> Json:
         """One execution, to its end. Raises RuntimeError when it does not end SUCCESS."""
         # The answer comes when the execution is over: polling would load what is measured with its own questions.
-        execution = connection.call("POST", f"/executions/{NAMESPACE}/{flow_id}?wait=true")
+        execution: Json = connection.call("POST", f"/executions/{NAMESPACE}/{flow_id}?wait=true")
         if not execution["state"].get("endDate"):
             execution = wait_until_over(connection, execution["id"], timeout)
         if execution["state"]["current"] != "SUCCESS":
