@@ -30,12 +30,6 @@ class Need(StrEnum):
     EXECUTE = "EXECUTE"
 
 
-def access_instance(actor: Actor) -> None:
-    """For what concerns the whole installation. Raises Forbidden."""
-    if not actor.instance_owner:
-        raise Forbidden("this needs the instance owner")
-
-
 def access_tenant(actor: Actor, tenant: str) -> None:
     """The tenant exists and the actor belongs to it. Raises Missing, Forbidden."""
     if _known.get(tenant, 0.0) < time.monotonic():

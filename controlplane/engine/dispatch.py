@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from wire import gateway
@@ -86,7 +86,8 @@ class Dispatcher:
                 return taken
             if len(members) == 1:
                 channel = members[0]
-                count = min(wanted, channel.free[light])
+                # Below zero: a worker that came back with more attempts than slots owes before it gets.
+                count = max(0, min(wanted, channel.free[light]))
                 channel.free[light] -= count
                 return [channel] * count
             while len(taken) < wanted:
@@ -120,13 +121,3 @@ class Dispatcher:
                 for light in (True, False):
                     self.backlog.add((channel.tenant, channel.worker_group, light))
             return bool(self._by_worker)
-
-    def has_session(self, tenant: str, group: str) -> bool:
-        """Whether any worker of that group is connected to this process."""
-        with self._lock:
-            return bool(self._groups.get((tenant, group)))
-
-    def channels(self) -> Iterable[Channel]:
-        """All open sessions."""
-        with self._lock:
-            return tuple(self._by_worker.values())

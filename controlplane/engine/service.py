@@ -9,7 +9,6 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import Future
 
 from controlplane.engine.advance import Advance, FlowLoader, Outcome
@@ -53,7 +52,6 @@ class Engine:
         self._next_due_us: int | None = None
         self.commits = 0
         self.items = 0
-        self.on_backlog: Callable[[set[tuple[str, str, bool]]], None] | None = None
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
@@ -206,8 +204,6 @@ class Engine:
             self._hub.publish(*key, ended=True)
         if outcome.next_due_us is not None and (self._next_due_us is None or outcome.next_due_us < self._next_due_us):
             self._next_due_us = outcome.next_due_us
-        if outcome.waiting and self.on_backlog is not None:
-            self.on_backlog(outcome.waiting)
 
 
 def due_timers(connection: database.Database) -> list[Item]:

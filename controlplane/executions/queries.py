@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -59,11 +58,6 @@ def task_runs(tenant: str, execution_id: str) -> list[Row]:
     with connection.cursor() as cursor:
         cursor.execute(_TASK_RUNS, [tenant, execution_id])
         return [dict(zip(TASK_RUN_COLUMNS, row, strict=True)) for row in cursor.fetchall()]
-
-
-def execution_body(tenant: str, execution_id: str, url: str | None = None) -> bytes:
-    """The whole execution as JSON. Raises ExecutionMissing."""
-    return full_json(find_execution(tenant, execution_id), url)
 
 
 def full_json(row: Row, url: str | None = None) -> bytes:
@@ -219,24 +213,3 @@ def metric_json(row: Metric, namespace: str, flow_id: str) -> dict[str, Any]:
         "timestamp": iso(row.at_us),
         "tags": orjson.loads(row.tags),
     }
-
-
-def file_uris(tenant: str, execution_id: str) -> Iterator[str]:
-    """Addresses of internal storage found in outputs and inputs of an execution."""
-    texts = [find_execution(tenant, execution_id)["inputs"]]
-    texts += list(TaskRun.objects.filter(tenant_id=tenant, execution_id=execution_id).values_list("outputs", flat=True))
-    for text in texts:
-        if text and "kestra:///" in text:
-            yield from _uris(orjson.loads(text))
-
-
-def _uris(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        if value.startswith("kestra:///"):
-            yield value
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _uris(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _uris(item)

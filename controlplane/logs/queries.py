@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from django.db.models import Max, Q
+from django.db.models import Q
 from django.http import HttpRequest
 
 from controlplane.executions.models import Execution
@@ -112,12 +112,6 @@ def delete_lines(tenant: str, execution_id: str, wanted: LogFilter) -> None:
         if value is not None:
             rows = rows.filter(**{column: value})
     rows.delete()
-
-
-def newest_chunk(tenant: str, execution_id: str) -> int:
-    """Id of the chunk stored last; 0 = none."""
-    found = LogChunk.objects.filter(tenant_id=tenant, execution_id=execution_id).aggregate(last=Max("id"))["last"]
-    return int(found or 0)
 
 
 @dataclass(frozen=True, slots=True)

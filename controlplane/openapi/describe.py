@@ -30,11 +30,6 @@ def body(name: str) -> dict[str, Any]:
     return {"application/json": ref(name)}
 
 
-def bodies(name: str) -> dict[str, Any]:
-    """A JSON request body that is a list of that schema."""
-    return {"application/json": listed(ref(name))}
-
-
 YAML = {"application/x-yaml": {"type": "string"}}
 UPLOAD = {"multipart/form-data": {"type": "object", "additionalProperties": True}}
 
