@@ -17,6 +17,10 @@ from pydantic.alias_generators import to_camel
 
 T = TypeVar("T")
 
+TaskKind = Literal["light", "process", "flowable", "executable", "updating"]
+TriggerKind = Literal["schedule", "polling", "realtime", "webhook", "flow"]
+Level = Literal["TRACE", "DEBUG", "INFO", "WARN", "ERROR"]
+
 
 def is_template(value: object) -> bool:
     """Whether a text holds an expression or a tag, so that its type is known only once it is rendered."""
@@ -80,7 +84,7 @@ class TaskType(TaskProperties):
     """
 
     types: ClassVar[tuple[str, ...]] = ()
-    kind: ClassVar[Literal["light", "process", "flowable"]] = "process"
+    kind: ClassVar[TaskKind] = "process"
     title: ClassVar[str] = ""
     outputs: ClassVar[type[Properties]] = NoOutputs
     examples: ClassVar[tuple[str, ...]] = ()
@@ -93,27 +97,97 @@ class TaskType(TaskProperties):
         raise NotImplementedError(f"{self.type} is decided by the machine and never runs on a worker")
 
 
+class ConditionType(Properties):
+    """A condition of a trigger. `holds(context)` gets the variables of the moment; see `flows.schedule.conditions`."""
+
+    types: ClassVar[tuple[str, ...]] = ()
+    title: ClassVar[str] = ""
+    examples: ClassVar[tuple[str, ...]] = ()
+
+    type: str
+
+    def holds(self, context: Any) -> bool:
+        """Whether the condition is met. Raises HeadraceError when it cannot be told."""
+        raise NotImplementedError(f"{self.type} does not say when it holds")
+
+
+class TriggerType(Properties):
+    """A trigger type: what every trigger accepts (triggers-and-conditions §2); subclasses add their own properties.
+
+    `kind` says who evaluates it: schedule = the scheduler, polling and realtime = a worker, webhook = the API, flow = the
+    engine's notices. Polling types have `evaluate(context)`, which gives the variables of the execution to start, or None.
+    """
+
+    types: ClassVar[tuple[str, ...]] = ()
+    kind: ClassVar[TriggerKind] = "polling"
+    title: ClassVar[str] = ""
+    outputs: ClassVar[type[Properties]] = NoOutputs
+    examples: ClassVar[tuple[str, ...]] = ()
+    unrendered: ClassVar[frozenset[str]] = frozenset()
+
+    id: str = Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_-]*$", max_length=256)
+    type: str
+    version: str | None = None
+    description: str | None = None
+    disabled: bool = False
+    conditions: list[dict[str, Any]] | None = None
+    when: Dynamic[str | bool] | None = None
+    labels: Any = None
+    stop_after: list[str] | None = None
+    log_level: Dynamic[Level] | None = None
+    log_to_file: bool = False
+    worker_group: dict[str, Any] | None = None
+    worker_selector: dict[str, Any] | None = None
+    inputs: dict[str, Any] | None = None
+    allow_concurrent: bool = False
+    fail_on_trigger_error: bool = False
+    assets: dict[str, Any] | None = None
+
+    def evaluate(self, context: Any) -> Any:
+        """Looks once, on a worker, with rendered properties. Gives variables (a `Properties` or a mapping), or None."""
+        raise NotImplementedError(f"{self.type} is never evaluated on a worker")
+
+
 class Plugin(Protocol):
-    """A module (or object) announced under `headrace.plugins`: it lists its task types."""
+    """A module (or object) announced under `headrace.plugins`: it lists its types. Each list may be absent."""
 
     TASKS: Iterable[type[TaskType]]
+    TRIGGERS: Iterable[type[TriggerType]]
+    CONDITIONS: Iterable[type[ConditionType]]
+
+
+P = TypeVar("P", type[TaskType], type[TriggerType], type[ConditionType])
+
+
+def _claim(entries: dict[str, P], found: P) -> None:
+    for name in found.types:
+        present = entries.setdefault(name, found)
+        if present is not found:
+            raise ValueError(f"{name} is claimed by {present.__module__} and {found.__module__}")
 
 
 @dataclass(slots=True)
 class Catalogue:
-    """The task types known here, by every identifier they answer to."""
+    """The task, trigger and condition types known here, by every identifier they answer to."""
 
     entries: dict[str, type[TaskType]] = field(default_factory=dict)
+    triggers: dict[str, type[TriggerType]] = field(default_factory=dict)
+    conditions: dict[str, type[ConditionType]] = field(default_factory=dict)
 
     def register(self, task_type: type[TaskType]) -> None:
         """Adds a type under all its identifiers. Raises ValueError when another class holds one of them."""
-        for name in task_type.types:
-            present = self.entries.setdefault(name, task_type)
-            if present is not task_type:
-                raise ValueError(f"{name} is claimed by {present.__module__} and {task_type.__module__}")
+        _claim(self.entries, task_type)
+
+    def register_trigger(self, trigger_type: type[TriggerType]) -> None:
+        """The same for a trigger type."""
+        _claim(self.triggers, trigger_type)
+
+    def register_condition(self, condition_type: type[ConditionType]) -> None:
+        """The same for a condition type."""
+        _claim(self.conditions, condition_type)
 
     def get(self, name: str) -> type[TaskType] | None:
-        """The class answering to that identifier, or None."""
+        """The task class answering to that identifier, or None."""
         return self.entries.get(name)
 
     def __iter__(self) -> Iterator[type[TaskType]]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from pydantic import Field
 
-from flows.plugins import Dynamic, Properties, TaskType
+from flows.plugins import Dynamic, Properties, TaskKind, TaskType
 
 CORE = "io.kestra.plugin.core.flow."
 OLD = "io.kestra.core.tasks.flows."
@@ -15,7 +15,7 @@ OLD = "io.kestra.core.tasks.flows."
 class Flowable(TaskType):
     """Base of the types that are decided by the machine: they only start child tasks and take a state from them."""
 
-    kind: ClassVar[Literal["light", "process", "flowable"]] = "flowable"
+    kind: ClassVar[TaskKind] = "flowable"
     branches: ClassVar[tuple[str, ...]] = ("tasks", "errors", "finally")
 
     errors: list[Any] = Field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Finds the task types installed here: entry points of the group `headrace.plugins`."""
+"""Finds the task, trigger and condition types installed here: entry points of the group `headrace.plugins`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,16 @@ GROUP = "headrace.plugins"
 def discover() -> Catalogue:
     """The catalogue of everything installed, read once a process.
 
-    Each entry point names a module with a tuple `TASKS`. Modules import heavy libraries only inside `run`, so this is cheap.
+    Each entry point names a module with tuples `TASKS`, `TRIGGERS`, `CONDITIONS` (each may be absent).
+    Modules import heavy libraries only inside `run`, so this is cheap.
     """
     catalogue = Catalogue()
     for entry in sorted(entry_points(group=GROUP), key=lambda item: item.name):
-        for task_type in entry.load().TASKS:
+        module = entry.load()
+        for task_type in getattr(module, "TASKS", ()):
             catalogue.register(task_type)
+        for trigger_type in getattr(module, "TRIGGERS", ()):
+            catalogue.register_trigger(trigger_type)
+        for condition_type in getattr(module, "CONDITIONS", ()):
+            catalogue.register_condition(condition_type)
     return catalogue

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from pydantic import field_validator
 
 from flows.expressions import truthy
-from flows.plugins import Dynamic, NoOutputs, Properties, TaskType, is_template
+from flows.plugins import Dynamic, NoOutputs, Properties, TaskKind, TaskType, is_template
 from flows.spec.durations import parse_duration
 from worker.context import LevelName, TaskContext
 from worker.errors import TaskFailed
@@ -19,7 +19,7 @@ from worker.errors import TaskFailed
 class Inline(TaskType):
     """A task of microseconds that waits for nothing: it may run on the agent's loop."""
 
-    kind: ClassVar[Literal["light", "process", "flowable"]] = "light"
+    kind: ClassVar[TaskKind] = "light"
     inline: ClassVar[bool] = True
 
 
@@ -147,7 +147,7 @@ class Sleep(TaskType):
     """Waits. Holds a light slot, no thread."""
 
     types: ClassVar[tuple[str, ...]] = ("io.kestra.plugin.core.flow.Sleep", "io.kestra.core.tasks.flows.Sleep")
-    kind: ClassVar[Literal["light", "process", "flowable"]] = "light"
+    kind: ClassVar[TaskKind] = "light"
     title: ClassVar[str] = "Wait for a while"
     examples: ClassVar[tuple[str, ...]] = ("id: wait\ntype: io.kestra.plugin.core.flow.Sleep\nduration: PT5S\n",)
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from flows.machine import tasks as machine
-from flows.plugins import Catalogue, Dynamic, Properties, TaskType
+from flows.plugins import Catalogue, Dynamic, Properties, TaskKind, TaskType
 from flows.spec.parse import Parsed, parse_flow
 
 
@@ -15,7 +15,7 @@ class Log(TaskType):
     """Says something."""
 
     types = ("io.kestra.plugin.core.log.Log",)
-    kind: ClassVar[Literal["light", "process", "flowable"]] = "light"
+    kind: ClassVar[TaskKind] = "light"
     message: Dynamic[str | list[str]]
     level: Dynamic[Literal["INFO", "WARN"]] = "INFO"
 
@@ -57,7 +57,7 @@ class Switch(TaskType):
     """Chooses among lists."""
 
     types = ("io.kestra.plugin.core.flow.Switch",)
-    kind: ClassVar[Literal["light", "process", "flowable"]] = "flowable"
+    kind: ClassVar[TaskKind] = "flowable"
     branches = ("cases", "defaults", "errors", "finally")
     value: Dynamic[str]
 

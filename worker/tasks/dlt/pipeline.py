@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from flows.plugins import Dynamic, Properties, TaskType
+from flows.plugins import Dynamic, Properties, TaskKind, TaskType
 from worker.errors import TaskFailed
 from worker.python_env.environment import BEHIND
 from worker.tasks.bring_in import NamespaceFiles, bring_in, require_library
@@ -56,7 +56,7 @@ class Pipeline(TaskType):
     """Loads a source into a destination with dlt and tells everything an orchestrator wants to know about it."""
 
     types: ClassVar[tuple[str, ...]] = ("io.headrace.plugin.dlt.Pipeline",)
-    kind: ClassVar[Literal["light", "process", "flowable"]] = "process"
+    kind: ClassVar[TaskKind] = "process"
     title: ClassVar[str] = "Load data with dlt"
     outputs: ClassVar[type[Properties]] = PipelineOutputs
     examples: ClassVar[tuple[str, ...]] = (

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
-from flows.plugins import Dynamic, Properties, TaskType
+from flows.plugins import Dynamic, Properties, TaskKind, TaskType
 from worker.errors import TaskFailed
 from worker.tasks.bring_in import NamespaceFiles, bring_in, require_library
 from worker.tasks.duckdb import extensions
@@ -49,7 +49,7 @@ class QueriesOutputs(Properties):
 class _DuckDb(TaskType):
     """What both task types share."""
 
-    kind: ClassVar[Literal["light", "process", "flowable"]] = "process"
+    kind: ClassVar[TaskKind] = "process"
 
     url: Dynamic[str] = Field(
         default="jdbc:duckdb:", description="`jdbc:duckdb:` for a fresh database, or `jdbc:duckdb:/path/of/file`."

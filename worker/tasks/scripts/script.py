@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from flows.plugins import Dynamic, Properties, TaskType
+from flows.plugins import Dynamic, Properties, TaskKind, TaskType
 from worker.agent_context import AgentContext
 from worker.errors import TaskFailed
 from worker.names import files_below, matches, safe_name
@@ -45,7 +45,7 @@ class ScriptOutputs(Properties):
 class ScriptTask(TaskType):
     """Base of all script tasks: a command for a runner."""
 
-    kind: ClassVar[Literal["light", "process", "flowable"]] = "process"
+    kind: ClassVar[TaskKind] = "process"
     outputs: ClassVar[type[Properties]] = ScriptOutputs
 
     task_runner: dict[str, Any] | None = None
