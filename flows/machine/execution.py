@@ -41,6 +41,9 @@ class Cursor:
     `phase`: the list being run: tasks, errors or finally. `next`: position of the next child, value or pair to start in it.
     `open`: children of this phase that are not over. `worst`: rank of the worst end among the children of `tasks`.
     `failed`: a child of `tasks` failed for good. `branch`: which list stands for `tasks` (If: then or else).
+    `rounds`: rounds a LoopUntil has finished. `ready`: what may start before anything new, as [position of the child, position
+    of the value]: the next task of a value in a concurrent loop, a task of a Dag; bounded by what is open.
+    `counts`: ends of child executions by state.
     """
 
     phase: str = "tasks"
@@ -49,10 +52,16 @@ class Cursor:
     worst: int = 0
     failed: bool = False
     branch: str = "tasks"
+    rounds: int = 0
+    ready: list[list[int]] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
 
     def dump(self) -> list[Any]:
         """A JSON-ready list; `load` reads it back."""
-        return [self.phase, self.next, self.open, self.worst, self.failed, self.branch]
+        found: list[Any] = [self.phase, self.next, self.open, self.worst, self.failed, self.branch]
+        if self.rounds or self.ready or self.counts:
+            found += [self.rounds, [list(pair) for pair in self.ready], dict(self.counts)]
+        return found
 
     @classmethod
     def load(cls, data: list[Any]) -> Cursor:
@@ -89,7 +98,10 @@ class Attempt:
 
 @dataclass(slots=True)
 class TaskRun:
-    """One task inside the execution. `path`: the values of its ancestors that have one, outermost first."""
+    """One task inside the execution. `path`: the values of its ancestors that have one, outermost first.
+
+    `dynamic`: reported by a worker as a step of a task; no task of the flow.
+    """
 
     id: str
     seq: int
@@ -107,6 +119,7 @@ class TaskRun:
     items: list[str] | None = None
     started_at: int | None = None
     ended_at: int | None = None
+    dynamic: bool = False
 
     @property
     def attempt(self) -> int:
@@ -129,7 +142,13 @@ class TaskRun:
 
 @dataclass(slots=True)
 class Execution:
-    """One run of a flow revision. `runs` holds the task runs that are not over, by id."""
+    """One run of a flow revision. `runs` holds the task runs that are not over, by id.
+
+    `parent_id`: the execution it was replayed from; `original_id`: root of that chain. `waiter`: (execution, task run, position)
+    of the task that started it and waits for its end. `loop`: for an iteration of a Loop, {"taskId", "item", "outputs"}.
+    `cause`: why it exists, {"kind": "api" | "trigger" | "webhook" | "flow" | "backfill" | "subflow" | "item" | "loop" | "replay"
+    | "retry" | "test", …}. `held`: task runs to hand out when it may go on. `paused`: by hand.
+    """
 
     tenant: str
     id: str
@@ -153,6 +172,17 @@ class Execution:
     started_at: int | None = None
     ended_at: int | None = None
     retrying: int = 0
+    kind: str = "NORMAL"
+    schedule_at: int | None = None
+    cause: dict[str, Any] | None = None
+    waiter: tuple[str, str, int | None] | None = None
+    loop: dict[str, Any] | None = None
+    attempt_number: int = 1
+    first_created_at: int | None = None
+    """When the first execution of the chain of replays and retries was created; None: this one is the first."""
+    breakpoints: list[str] = field(default_factory=list)
+    held: list[str] = field(default_factory=list)
+    paused: bool = False
     runs: dict[str, TaskRun] = field(default_factory=dict)
     known_outputs: KnownOutputs | None = None
     """Outputs so far; None = not held here, look them up. A new execution begins with an empty one."""
@@ -167,3 +197,35 @@ class Execution:
             self.started_at = at
         if state.terminated:
             self.ended_at = at
+        elif self.ended_at is not None:
+            self.ended_at = None
+
+    def dump_extra(self) -> dict[str, Any]:
+        """What few executions have, JSON-ready; empty for most. `load_extra` reads it back."""
+        found: dict[str, Any] = {}
+        if self.waiter is not None:
+            found["waiter"] = list(self.waiter)
+        if self.loop is not None:
+            found["loop"] = self.loop
+        if self.attempt_number != 1:
+            found["attempt"] = self.attempt_number
+        if self.first_created_at is not None:
+            found["first"] = self.first_created_at
+        if self.breakpoints:
+            found["breakpoints"] = list(self.breakpoints)
+        if self.held:
+            found["held"] = list(self.held)
+        if self.paused:
+            found["paused"] = True
+        return found
+
+    def load_extra(self, data: Mapping[str, Any]) -> None:
+        """Takes what `dump_extra` wrote."""
+        waiter = data.get("waiter")
+        self.waiter = None if waiter is None else (waiter[0], waiter[1], waiter[2])
+        self.loop = data.get("loop")
+        self.attempt_number = data.get("attempt", 1)
+        self.first_created_at = data.get("first")
+        self.breakpoints = list(data.get("breakpoints", ()))
+        self.held = list(data.get("held", ()))
+        self.paused = data.get("paused", False)

@@ -40,20 +40,37 @@ TERMINATED = frozenset(
 )
 
 S = State
+_ENDS = frozenset({S.SUCCESS, S.WARNING, S.FAILED, S.KILLED, S.CANCELLED})
+
 EXECUTION_TRANSITIONS: dict[State, frozenset[State]] = {
     # Any open state → FAILED: the execution was parked, because it could not be stored or its flow is gone.
-    S.CREATED: frozenset({S.RUNNING, S.KILLING, S.FAILED, S.SUCCESS}),
-    S.RUNNING: frozenset({S.RETRYING, S.KILLING, S.SUCCESS, S.WARNING, S.FAILED, S.KILLED}),
-    S.RETRYING: frozenset({S.RUNNING, S.KILLING, S.FAILED}),
+    S.CREATED: frozenset({S.RUNNING, S.QUEUED, S.KILLING, *_ENDS}),
+    S.QUEUED: frozenset({S.RUNNING, S.KILLING, *_ENDS}),
+    S.RUNNING: frozenset({S.RETRYING, S.RETRIED, S.PAUSED, S.BREAKPOINT, S.KILLING, *_ENDS}),
+    S.RETRYING: frozenset({S.RUNNING, S.PAUSED, S.BREAKPOINT, S.KILLING, S.RETRIED, *_ENDS}),
+    S.PAUSED: frozenset({S.RESTARTED, S.RUNNING, S.RETRYING, S.KILLING, *_ENDS}),
+    S.BREAKPOINT: frozenset({S.RUNNING, S.PAUSED, S.RETRYING, S.KILLING, *_ENDS}),
+    S.RESTARTED: frozenset({S.RUNNING, S.KILLING, *_ENDS}),
     S.KILLING: frozenset({S.KILLED}),
+    # What is over may be restarted, or given another end by hand.
+    **{state: frozenset({S.RESTARTED, *_ENDS} - {state}) for state in (*_ENDS, S.RETRIED)},
 }
-"""Execution: state → states that may follow. A state without an entry is the last one."""
+"""Execution: state → states that may follow."""
 
 TASK_RUN_TRANSITIONS: dict[State, frozenset[State]] = {
     # CREATED → an end without RUNNING: runIf, or a property that could not be evaluated. A hand-out that a worker holds but has
-    # not begun is still CREATED. RUNNING → CREATED: the attempt was lost and is handed out again.
-    S.CREATED: frozenset({S.RUNNING, S.SKIPPED, S.FAILED, S.WARNING, S.SUCCESS, S.KILLED}),
-    S.RUNNING: frozenset({S.SUCCESS, S.WARNING, S.FAILED, S.KILLED, S.RETRYING, S.CREATED}),
-    S.RETRYING: frozenset({S.CREATED, S.KILLED}),
+    # not begun is still CREATED. RUNNING → CREATED: the attempt was lost and is handed out again, or a loop's next round.
+    S.CREATED: frozenset({S.RUNNING, S.SKIPPED, S.BREAKPOINT, S.RETRIED, *_ENDS}),
+    S.RUNNING: frozenset({S.PAUSED, S.CREATED, S.RETRIED, *_ENDS}),
+    S.PAUSED: frozenset({S.RUNNING, S.RESTARTED, S.CREATED, S.RETRIED, *_ENDS}),
+    S.BREAKPOINT: frozenset({S.CREATED, S.RETRIED, *_ENDS}),
+    S.RETRYING: frozenset({S.CREATED, S.RETRIED, *_ENDS}),
+    S.RESTARTED: frozenset({S.RUNNING, S.SKIPPED, S.BREAKPOINT, S.RETRIED, *_ENDS}),
+    # An end is undone by a restart (leaves RESTARTED, blocks RUNNING), a retry, or by hand.
+    S.FAILED: frozenset({S.RETRYING, S.RETRIED, S.RESTARTED, S.RUNNING, *_ENDS} - {S.FAILED}),
+    **{state: frozenset({S.RESTARTED, S.RUNNING, *_ENDS} - {state}) for state in (*(_ENDS - {S.FAILED}), S.SKIPPED)},
 }
 """Task run: state → states that may follow."""
+
+FROZEN = frozenset({S.CREATED, S.QUEUED, S.PAUSED, S.BREAKPOINT})
+"""Execution: nothing new starts; what runs goes on and is recorded."""
