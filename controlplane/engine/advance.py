@@ -171,6 +171,7 @@ class _Batch:
             self._new.add(key)
         gone = proofs.refused(self.now)
         self._ended = proofs.ended
+        gone |= self._unclaimed()
         broken: set[Key] = set()
         for item in self.items:
             target = self.executions.get(item.key)
@@ -193,6 +194,21 @@ class _Batch:
                     self._park(item.key, target, error)
                     self.outcome.answers.append((item, "parked"))
             self._free_slot(item)
+            if item.new is not None and id(item) in gone:
+                self.executions.pop(item.key, None)  # never stored, so nothing to remember
+                self._new.discard(item.key)
+
+    def _unclaimed(self) -> set[int]:
+        """Ids of the items whose claim was not taken."""
+        groups: dict[Any, list[Item]] = {}
+        for item in self.items:
+            if item.claim is not None:
+                groups.setdefault(item.claim.take, []).append(item)
+        refused: set[int] = set()
+        for take, items in groups.items():
+            taken = take(self.database, [item.claim.value for item in items if item.claim is not None], self.now)
+            refused.update(id(item) for item, granted in zip(items, taken, strict=True) if not granted)
+        return refused
 
     def _tell_off(self, item: Item) -> None:
         """A worker whose lease ran out and who is connected all the same must end the attempt; its answer frees the slot."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from controlplane.engine.dispatch import Channel
 from controlplane.engine.store import Key
+from controlplane.platform.database import Database
 from flows.machine.events import Event
 from flows.machine.execution import Execution
 
@@ -27,6 +28,18 @@ class Token:
     lease_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Rows of another part of the control plane that must be taken in the transaction of the step, or the item is superseded.
+
+    `take(database, values, now_us)` gets the values of all items of a batch that share it, and says for each whether it was
+    taken. So a due trigger and the execution it starts are one commit, and a thousand of them are a few statements.
+    """
+
+    take: Callable[[Database, Sequence[Any], int], Sequence[bool]]
+    value: Any
+
+
 @dataclass(slots=True)
 class Item:
     """One event for `key`.
@@ -34,6 +47,7 @@ class Item:
     `token`: the attempt it ends (its hand-out is deleted in the same transaction; when it is gone the item is superseded).
     `holder`: the attempt it is about without ending it (checked, kept). `expired`: the token's lease must also have run out.
     `timer`: the timer it comes from (deleted in the same transaction; when it is gone the item is superseded).
+    `claim`: what must be taken elsewhere for the item to count.
     `new`: the execution to create. `channel`, `light`: whose slot the end of the attempt frees. `metrics`: rows to store with it.
     """
 
@@ -43,6 +57,7 @@ class Item:
     holder: Token | None = None
     expired: bool = False
     timer: int | None = None
+    claim: Claim | None = None
     new: Execution | None = None
     channel: Channel | None = None
     light: bool = False

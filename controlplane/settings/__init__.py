@@ -39,6 +39,7 @@ INSTALLED_APPS = [
     "controlplane.files",
     "controlplane.fleet",
     "controlplane.logs",
+    "controlplane.triggers",
 ]
 MIDDLEWARE = ["controlplane.platform.middleware.RequestMiddleware"]
 AUTH_USER_MODEL = "accounts.User"
