@@ -15,6 +15,7 @@ from controlplane.triggers.models import TriggerState
 from controlplane.triggers.queries import TriggerMissing, find_trigger, locked, rows_of, states_of, world_of
 from controlplane.triggers.rows import StateRow, dump
 from controlplane.triggers.settling import StateKey
+from flows.schedule.state import Backfill
 from wire.ids import new_id
 
 Changes = dict[str, Any]
@@ -88,7 +89,7 @@ def _switched(row: StateRow, disabled: bool, by: Mapping[str, Any], recover: str
     if disabled:
         kept = {name: value for name, value in by.items() if value is not None}
         return {"disabled": True, "disabled_by": dump({**kept, "at": now}), "next_at_us": None, **NO_EVALUATION}
-    return {"disabled": False, "disabled_by": None, "reason": None, "next_at_us": dates.resumed_at(row, now, recover)}
+    return {"disabled": False, "disabled_by": None, "reason": None, **dates.resumed(row, now, recover)}
 
 
 def unlock(key: StateKey) -> StateRow:
@@ -147,16 +148,14 @@ def create_backfill(key: StateKey, wanted: Mapping[str, Any]) -> StateRow:
             raise NoSchedule(f"trigger {row.trigger_id} is a {row.kind} trigger; only schedules can be backfilled")
         if row.backfill is not None:
             raise BackfillExists(f"trigger {row.trigger_id} has a backfill already; delete it, or wait for its end")
-        backfill = {
-            "id": new_id(),
-            "start": start,
-            "end": end,
-            "currentDate": start,
-            "paused": bool(wanted.get("paused", False)),
-            "inputs": inputs,
-            "labels": labels,
-            "previousNextExecutionDate": row.next_at_us,
-        }
+        backfill = Backfill(
+            id=new_id(),
+            start=dates.moment(start),
+            end=dates.moment(end),
+            paused=bool(wanted.get("paused", False)),
+            inputs=inputs or {},
+            labels=labels,
+        )
         return dates.backfill_began(row, backfill, now)
 
     return _changed(key, begin)
@@ -166,7 +165,8 @@ def pause_backfill(key: StateKey, paused: bool) -> StateRow:
     """Stops or continues a backfill. Raises TriggerMissing, NoBackfill."""
 
     def change(row: StateRow) -> Changes:
-        return {"backfill": dump({**_backfill(row), "paused": paused})}
+        _require_backfill(row)
+        return dates.backfill_paused(row, paused)
 
     return _changed(key, change)
 
@@ -175,15 +175,15 @@ def delete_backfill(key: StateKey) -> StateRow:
     """Ends a backfill; regular dates go on where they were left. Raises TriggerMissing, NoBackfill."""
 
     def change(row: StateRow) -> Changes:
-        return {"backfill": None, "next_at_us": _backfill(row).get("previousNextExecutionDate")}
+        _require_backfill(row)
+        return dates.backfill_deleted(row)
 
     return _changed(key, change)
 
 
-def _backfill(row: StateRow) -> Mapping[str, Any]:
+def _require_backfill(row: StateRow) -> None:
     if row.backfill is None:
         raise NoBackfill(f"trigger {row.trigger_id} of {row.namespace}.{row.flow_id} has no backfill")
-    return row.backfill
 
 
 def _instant(wanted: Mapping[str, Any], name: str) -> int | None:

@@ -108,7 +108,7 @@ def _held(row: StateRow, world: World) -> list[dict[str, Any]]:
     if row.backfill is not None:
         paused = bool(row.backfill.get("paused"))
         code, what = ("backfill.paused", "a backfill is paused") if paused else ("backfill.running", "a backfill runs")
-        current, end = row.backfill.get("currentDate"), row.backfill.get("end")
+        current, end = row.backfill.get("current") or row.backfill.get("start"), row.backfill.get("end")
         reasons.append(
             _reason(
                 code,

@@ -83,3 +83,13 @@ class Firing(models.Model):
     class Meta:
         db_table = "trigger_firing"
         indexes = [models.Index(fields=["created_at_us"], name="trigger_firing_age")]
+
+
+class SchedulerClock(models.Model):
+    """One row: when some scheduler last ticked. A gap means that none ran, and dates may have been missed."""
+
+    id = models.IntegerField(primary_key=True)
+    ticked_at_us = models.BigIntegerField()
+
+    class Meta:
+        db_table = "scheduler_clock"

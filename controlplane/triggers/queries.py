@@ -9,7 +9,7 @@ import orjson
 from django.db.models import Q, QuerySet
 
 from controlplane.catalog.models import Flow
-from controlplane.catalog.queries import scope_field
+from controlplane.catalog.queries import label_list, scope_field
 from controlplane.executions.models import Execution
 from controlplane.fleet.models import Worker
 from controlplane.platform.clock import iso, now_us, parse_instant, parse_span
@@ -127,14 +127,16 @@ def backfill_json(backfill: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """A backfill without what only we need."""
     if backfill is None:
         return None
-    body = {name: value for name, value in backfill.items() if value is not None and name != "id"}
-    for name in ("start", "end", "currentDate", "previousNextExecutionDate"):
-        if isinstance(body.get(name), int):
-            body[name] = iso(body[name])
-    labels = body.get("labels")
-    if isinstance(labels, Mapping):
-        body["labels"] = [{"key": key, "value": value} for key, value in labels.items()]
-    return body
+    current = backfill.get("current")
+    return present(
+        start=iso(backfill["start"]),
+        end=iso(backfill["end"]),
+        currentDate=iso(backfill["start"] if current is None else current),
+        paused=bool(backfill.get("paused")),
+        inputs=backfill.get("inputs") or None,
+        labels=label_list(backfill.get("labels")) or None,
+        previousNextExecutionDate=_iso(backfill.get("previousNext")),
+    )
 
 
 def _iso(at_us: int | None) -> str | None:
