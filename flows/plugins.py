@@ -70,6 +70,7 @@ class TaskProperties(Properties):
     worker_selector: dict[str, Any] | None = None
     task_cache: dict[str, Any] | None = None
     assets: dict[str, Any] | None = None
+    policy_refs: list[str] | None = None
 
 
 class NoOutputs(Properties):
@@ -91,6 +92,14 @@ class TaskType(TaskProperties):
     branches: ClassVar[tuple[str, ...]] = ()
     unrendered: ClassVar[frozenset[str]] = frozenset()
     """Names (as in YAML) of properties that keep their `{{ }}`; the task renders them itself or not at all."""
+
+    @classmethod
+    def expand(cls, properties: Mapping[str, Any]) -> Mapping[str, list[dict[str, Any]]]:  # noqa: ARG003
+        """Tasks that stand below this one although nobody wrote them, by branch; `properties`: the mapping, unrendered.
+
+        ForEachItem becomes a sequence of three (execution-semantics §7.2). Their ids count where ids must be unique.
+        """
+        return {}
 
     def run(self, context: Any) -> Any:
         """Runs on a worker with rendered properties. See `worker.context.TaskContext`. Flowables have none."""
@@ -142,6 +151,7 @@ class TriggerType(Properties):
     allow_concurrent: bool = False
     fail_on_trigger_error: bool = False
     assets: dict[str, Any] | None = None
+    policy_refs: list[str] | None = None
 
     def evaluate(self, context: Any) -> Any:
         """Looks once, on a worker, with rendered properties. Gives variables (a `Properties` or a mapping), or None."""
