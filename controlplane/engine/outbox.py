@@ -35,7 +35,7 @@ RESTART = "restart"
 """Kind of a message to an execution that its parent wants restarted: {parent, taskRunId}."""
 
 STATES = "execution.state"
-"""Kind of the notice that an execution took states: {executionId, namespace, flowId, revision, kind, states, triggerExecutionId}."""
+"""Kind of the notice that an execution took states: {executionId, namespace, flowId, revision, kind, states}."""
 
 STALE_US = 2_000_000
 """Age at which a message counts as forgotten by the process that wrote it."""

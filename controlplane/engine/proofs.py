@@ -1,4 +1,4 @@
-"""What entitles those who tell the engine something: tokens, timers and messages are taken from their tables in the step itself."""
+"""What entitles those who tell the engine something: tokens, timers and messages are taken in the step itself."""
 
 from __future__ import annotations
 

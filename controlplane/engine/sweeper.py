@@ -45,7 +45,7 @@ def expired_leases(database: Database) -> list[Item]:
 
 
 def without_workers(database: Database) -> list[Item]:
-    """Items for hand-outs that do not want to wait for a worker (`fallback`) while nobody of their group is connected anywhere."""
+    """Items for hand-outs that do not want to wait for a worker (`fallback`) while nobody of their group is connected."""
     rows = database.execute(
         "SELECT h.tenant_id, h.execution_id, h.task_run_id, h.attempt, h.fallback FROM hand_out h"
         " WHERE h.lease_id IS NULL AND h.fallback IS NOT NULL AND NOT EXISTS (SELECT 1 FROM worker w"
