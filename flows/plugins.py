@@ -92,6 +92,11 @@ class TaskType(TaskProperties):
     unrendered: ClassVar[frozenset[str]] = frozenset()
     """Names (as in YAML) of properties that keep their `{{ }}`; the task renders them itself or not at all."""
 
+    @classmethod
+    def expand(cls, properties: Mapping[str, Any]) -> Mapping[str, list[dict[str, Any]]]:
+        """Child tasks the type adds by itself, by branch; `properties` as written. They are read like written ones."""
+        return {}
+
     def run(self, context: Any) -> Any:
         """Runs on a worker with rendered properties. See `worker.context.TaskContext`. Flowables have none."""
         raise NotImplementedError(f"{self.type} is decided by the machine and never runs on a worker")
