@@ -86,16 +86,25 @@ class Plane:
         self.connection = connection or database.connect(url)
         self.database = wrap(self.connection)
         self.dispatcher = dispatcher or Dispatcher()
-        self.advance = Advance(self.database, self.dispatcher, self.load)
+        self.advance = Advance(self.database, self.dispatcher, self.load, self.newest)
         self.advance.checked = True
-        self.engine = Engine(url, self.load, Hub(), self.dispatcher)
+        self.engine = Engine(url, self.load, Hub(), self.dispatcher, self.newest)
         self.answers: list[tuple[Item, Answer]] = []
         self.workers: list[FakeWorker] = []
 
     def load(self, tenant: str, namespace: str, flow_id: str, revision: int) -> Flow:
         if flow_id in self.gone:
             raise FlowGone(f"flow {flow_id} is gone")
-        return self.flows[flow_id]
+        return self.flows[flow_id if revision == 1 else f"{flow_id}#{revision}"]
+
+    def newest(self, tenant: str, namespace: str, flow_id: str) -> tuple[int, Flow]:
+        """Revisions of a flow are called `flow`, `flow#2`, …"""
+        if flow_id in self.gone or flow_id not in self.flows:
+            raise FlowGone(f"flow {flow_id} is gone")
+        revision = 1
+        while f"{flow_id}#{revision + 1}" in self.flows:
+            revision += 1
+        return revision, self.load(tenant, namespace, flow_id, revision)
 
     def attach(self, light: int = 10, process: int = 10, worker_id: str | None = None, group: str = "default") -> FakeWorker:
         channel = Channel(TENANT, group, worker_id or new_id(), 1, deliver=lambda assigns, stops: None)
