@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,7 +11,9 @@ from controlplane.platform.errors import Conflict
 from controlplane.triggers.rows import StateRow, dump
 from controlplane.triggers.rules import Rule, rule_of
 from flows.errors import HeadraceError
-from flows.schedule.due import Recover, ScheduleRule
+from flows.schedule import backfills
+from flows.schedule.due import ScheduleRule
+from flows.schedule.schedule_trigger import Recover
 from flows.schedule.state import Backfill, Look, TriggerState
 
 Changes = dict[str, Any]
@@ -109,10 +112,10 @@ def schedule_of(row: StateRow) -> ScheduleRule | None:
         return None
 
 
-def look(rule: Rule, row: StateRow, now_us: int, running: str | None) -> Look:
-    """What is to be done about a schedule now. `running`: state of the execution that holds the lock, "" without one."""
+def look(rule: Rule, row: StateRow, now_us: int) -> Look:
+    """What is to be done about a schedule that nothing holds."""
     assert rule.schedule is not None
-    return rule.schedule.look(state_of(row), moment(now_us), running=running)
+    return rule.schedule.look(state_of(row), moment(now_us))
 
 
 def first_at(row: StateRow, now_us: int) -> int | None:
@@ -123,14 +126,17 @@ def first_at(row: StateRow, now_us: int) -> int | None:
     return now_us if row.kind in ("polling", "realtime") else None
 
 
-def resumed(row: StateRow, now_us: int, recover: str | None) -> Changes:
+def resumed(row: StateRow, now_us: int, recover: str | None, rule: Rule | None = None) -> Changes:
     """Columns of a trigger that is switched on again: its dates missed meanwhile by `recover` or its own choice (§5)."""
-    schedule = schedule_of(row)
+    schedule = schedule_of(row) if rule is None else rule.schedule
     if schedule is None:
         return {"next_at_us": now_us if row.kind in ("polling", "realtime") else row.next_at_us}
-    default: Recover = recover if recover in ("ALL", "LAST", "NONE") else "ALL"  # type: ignore[assignment]
-    before = state_of(row)
-    after = schedule.enabled(before, moment(now_us), default)
+    choice: dict[str, Recover] = {"ALL": "ALL", "LAST": "LAST", "NONE": "NONE"}
+    if recover in choice:
+        schedule = replace(schedule, recover=choice[recover])
+    # To the scheduler a row whose flow rested is one that was off: both are switched on again here.
+    before = replace(state_of(row), disabled=True)
+    after = schedule.enabled(before, moment(now_us))
     return {**changes_of(before, after), "next_at_us": _micros(after.next_at)}
 
 
@@ -145,22 +151,25 @@ def recovered(row: StateRow, now_us: int) -> Changes:
 
 def backfill_began(row: StateRow, backfill: Backfill, now_us: int) -> Changes:
     """Columns of a schedule whose backfill begins. Raises HeadraceError when it cannot."""
-    return _changed(row, lambda schedule, state: schedule.backfill(state, backfill, moment(now_us)))
+    return _changed(row, lambda schedule, state: backfills.begun(schedule, state, backfill, moment(now_us)))
 
 
 def backfill_paused(row: StateRow, paused: bool) -> Changes:
     """Pause, and go on."""
-    return _changed(row, lambda schedule, state: schedule.backfill_paused(state, paused=paused))
+    return _changed(row, lambda _, state: backfills.paused(state, paused=paused))
 
 
 def backfill_deleted(row: StateRow) -> Changes:
     """Given up: the regular next date is put back."""
-    return _changed(row, lambda schedule, state: schedule.backfill_deleted(state))
+    return _changed(row, lambda _, state: backfills.deleted(state))
 
 
-def _changed(row: StateRow, change: Any) -> Changes:
+def _changed(row: StateRow, change: Callable[[ScheduleRule, TriggerState], TriggerState]) -> Changes:
     schedule = schedule_of(row)
     if schedule is None:
         raise Conflict(f"flow {row.namespace}.{row.flow_id} cannot be loaded; save it again", code="flow.invalid")
     before = state_of(row)
-    return changes_of(before, change(schedule, before))
+    try:
+        return changes_of(before, change(schedule, before))
+    except backfills.BackfillRefused as error:
+        raise Conflict(str(error), code=error.code) from None

@@ -19,7 +19,6 @@ from django.db.models import F, Q
 from controlplane.engine.items import Answer, Item
 from controlplane.fleet.enrolment import Identity
 from controlplane.platform.clock import now_us
-from controlplane.triggers.conditions import conditions_hold
 from controlplane.triggers.dates import moment
 from controlplane.triggers.firing import Wanted, all_labels, due_key, execution_item, flow_for
 from controlplane.triggers.models import Firing, TriggerState
@@ -93,7 +92,7 @@ def _lend(row: StateRow, identity: Identity, now: int, lent: Lent) -> None:
     try:
         rule = rule_of(row)
         variables = {"date": iso(moment(row.next_at_us or now))}
-        holds = conditions_hold(rule, variables)
+        holds = rule.holds(variables)
     except HeadraceError as error:
         # Visible to its people as a FAILED execution, and looked at again after the interval (trap 7).
         changes = {"evaluated_at_us": now, "next_at_us": now + _interval_of(row), "reason": _reason(error.code, str(error), now)}

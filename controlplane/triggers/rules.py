@@ -15,9 +15,14 @@ from controlplane.triggers.rows import StateRow
 from controlplane.vault.resolver import resolve_secret
 from flows.errors import HeadraceError
 from flows.expressions.ambient import make_ambient
-from flows.schedule.due import ScheduleRule
+from flows.plugins import ConditionType
+from flows.schedule.conditions import ask, read_conditions
+from flows.schedule.context import ConditionContext
+from flows.schedule.due import ScheduleRule, Server, gate
 from flows.schedule.facts import FlowFacts
+from flows.schedule.state import Failure
 from flows.spec.model import Flow, Trigger
+from wire.plugins import discover
 
 RULES_MAX = 20_000
 """Compiled triggers kept in memory; one takes a few kB."""
@@ -29,6 +34,13 @@ class TriggerGone(HeadraceError):
     code = "trigger.gone"
 
 
+class ConditionRaised(HeadraceError):
+    """A condition, or `when`, that can be told neither true nor false."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message, code=failure.code)
+
+
 class SecretMissing(HeadraceError):
     """A trigger names a secret that nobody holds."""
 
@@ -37,12 +49,29 @@ class SecretMissing(HeadraceError):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A trigger with what is known of its flow. `schedule` for triggers of kind `schedule` only."""
+    """A trigger with what is known of its flow. `schedule` for triggers of kind `schedule` only; `conditions` for those that
+    the control plane asks before a worker or a caller goes on (polling, realtime, webhook).
+    """
 
     trigger: Trigger
     facts: FlowFacts
     with_inputs: bool
     schedule: ScheduleRule | None = None
+    conditions: tuple[ConditionType, ...] = ()
+
+    def holds(self, variables: Mapping[str, Any]) -> bool:
+        """Whether conditions and `when` hold; `variables`: `trigger.*`. Raises ConditionRaised."""
+        if not self.conditions and self.trigger.when is None:
+            return True
+        functions = functions_of(self.facts.tenant, self.facts.namespace)
+        roots = {**self.facts.roots(), "trigger": dict(variables)}
+        context = ConditionContext(self.facts, roots, None, functions)
+        verdict = ask(self.conditions, context)
+        if verdict.holds:
+            verdict = gate(self.trigger.when, context)
+        if verdict.error is not None:
+            raise ConditionRaised(verdict.error)
+        return verdict.holds
 
 
 _Key = tuple[str, str, str, int, str]
@@ -73,10 +102,17 @@ def make_rule(flow: Flow, revision: int, tenant: str, trigger_id: str) -> Rule:
     if trigger is None:
         raise TriggerGone(f"flow {flow.namespace}.{flow.id}, revision {revision}, has no trigger {trigger_id}")
     facts = FlowFacts.of(flow, revision, tenant)
-    schedule = None
     if trigger.kind == "schedule":
-        schedule = ScheduleRule.of(trigger, facts, functions_of(tenant, flow.namespace))
-    return Rule(trigger, facts, bool(flow.inputs), schedule)
+        server = Server(functions=functions_of(tenant, flow.namespace))
+        schedule = ScheduleRule.of(trigger, facts, server, discover().conditions)
+        return Rule(trigger, facts, bool(flow.inputs), schedule)
+    conditions: tuple[ConditionType, ...] = ()
+    if trigger.kind != "flow":
+        try:
+            conditions = read_conditions(trigger.conditions, discover().conditions)
+        except ValueError as error:
+            raise TriggerGone(f"the conditions of trigger {trigger_id} cannot be read: {error}", code="trigger.invalid") from None
+    return Rule(trigger, facts, bool(flow.inputs), None, conditions)
 
 
 def functions_of(tenant: str, namespace: str) -> dict[str, Callable[..., Any]]:

@@ -287,7 +287,7 @@ def look_at(row: StateRow, now: int) -> tuple[Item | None, Settlement | None]:
     try:
         rule = rule_of(row)
         before = dates.state_of(row)
-        look = dates.look(rule, row, now, "")
+        look = dates.look(rule, row, now)
         changes = dates.changes_of(before, look.state)
         if look.firing is not None:
             return schedule_item(row, rule, look.firing, changes, now), None

