@@ -148,9 +148,12 @@ class Scheduler:
 
     # -- a round ------------------------------------------------------------------------------------------------------
 
-    def run_once(self, connection: Database) -> Round:
-        """One round over the database. What it hands to the engine is committed there, usually after it returns."""
-        now = connection.now_us()
+    def run_once(self, connection: Database, now: int | None = None) -> Round:
+        """One round over the database. What it hands to the engine is committed there, usually after it returns.
+
+        `now`: the instant to judge by, the database's clock when None.
+        """
+        now = connection.now_us() if now is None else now
         done = Round()
         if not self._recovered:
             self._recover(connection, now)
