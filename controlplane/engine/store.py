@@ -237,7 +237,7 @@ def load_executions(database: Database, keys: list[Key]) -> dict[Key, Execution]
         run = _run(data)
         found[(data["tenant_id"], data["execution_id"])].runs[run.id] = run
     for execution in found.values():
-        execution.retrying = sum(run.state is State.RETRYING for run in execution.runs.values())
+        execution.count()
     return found
 
 
