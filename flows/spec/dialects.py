@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from flows.plugins import Catalogue, TaskType
+from collections.abc import Mapping
+from typing import TypeVar
+
+from flows.plugins import Catalogue, Properties, TaskType
 from flows.spec.source import Entry, MapNode
 
 FLOW_NAMES = {"taskDefaults": "pluginDefaults"}
 INPUT_NAMES = {"name": "id"}
 RETRY_NAMES = {"maxAttempt": "maxAttempts"}
 TASK_NAMES = {"minLogLevel": "logLevel"}
+TRIGGER_NAMES = {"minLogLevel": "logLevel", "scheduleConditions": "conditions"}
 CHECK_NAMES = {"condition": "when"}
 
 OLD_TYPE_PREFIXES: tuple[tuple[str, str], ...] = (
@@ -57,13 +61,25 @@ def present_types(name: str) -> tuple[str, ...]:
         if name.startswith(old):
             found.append(new + name.removeprefix(old))
             break
-    return tuple(found)
+    found += [OLD_TYPES[one] for one in found[1:] if one in OLD_TYPES]
+    # Condition classes lost their suffix when they moved.
+    found += [one.removesuffix("Condition") for one in found if ".condition" in one and one.endswith("Condition")]
+    return tuple(dict.fromkeys(found))
+
+
+P = TypeVar("P", bound=type[Properties])
+
+
+def known_type(entries: Mapping[str, P], name: str) -> tuple[str, P] | None:
+    """The present name and the class that a written type name stands for, old names included."""
+    for candidate in present_types(name):
+        found = entries.get(candidate)
+        if found is not None:
+            return candidate, found
+    return None
 
 
 def task_type(catalogue: Catalogue, name: str) -> type[TaskType] | None:
-    """The class a type name stands for, old names included."""
-    for candidate in present_types(name):
-        found = catalogue.get(candidate)
-        if found is not None:
-            return found
-    return None
+    """The class of a task type name, old names included."""
+    found = known_type(catalogue.entries, name)
+    return found[1] if found is not None else None

@@ -100,9 +100,29 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     return f"did you mean `{close[0]}`?" if close else None
 
 
+def suggestion(written: str, known: Iterable[str]) -> str | None:
+    """A hint with the type that is spelt nearly so, or that has the same last name elsewhere."""
+    names = list(known)
+    found = nearest(written, names)
+    if found is None:
+        last = written.rsplit(".", 1)[-1]
+        alike = [name for name in names if name.rsplit(".", 1)[-1] == last]
+        found = f"did you mean `{alike[0]}`?" if alike else None
+    return found
+
+
 def property_names(model: type[BaseModel]) -> list[str]:
     """The names a shape accepts, as YAML spells them."""
     return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def checked_names(node: MapNode, names: Iterable[str], path: Path, findings: Findings) -> None:
+    """Complains about the keys of a map that are none of the names."""
+    known = list(names)
+    for key, entry in node.entries.items():
+        if key not in known:
+            message = f"Unknown property `{key[:100]}`"
+            findings.error("flow.unknown_property", message, entry, (*path, key), nearest(key, known))
 
 
 def as_map(node: Node, path: Path, findings: Findings, what: str) -> MapNode | None:
@@ -138,6 +158,8 @@ def checked(
     open_ended = model.model_config.get("extra") == "allow"
     for key, entry in node.entries.items():
         if key not in known and not open_ended:
+            if entry.implied:
+                continue
             findings.error(
                 "flow.unknown_property", f"Unknown property `{key[:100]}`", entry, (*path, key), nearest(key, sorted(known))
             )
@@ -152,7 +174,10 @@ def checked(
             return model.model_validate(shape_data), data
         except ValidationError as error:
             faults = _grouped(error, node, templates)
-        corrected = [_correct(data, fault) and _correct(shape_data, fault) for fault in faults]
+        corrected = [
+            (_correct(data, fault) and _correct(shape_data, fault)) or (fault.implied and _drop(data, shape_data, fault))
+            for fault in faults
+        ]
         if all(corrected):
             continue
         for fault in faults:
@@ -177,6 +202,9 @@ class _Fault:
         scalar = isinstance(node, ScalarNode) and node.value is not None
         self.only_texts = scalar and any(error["type"] == "string_type" for error in errors)
         """The place takes a text and a number or boolean was written: the written text is meant, as Jackson reads it."""
+
+        self.implied = False
+        """An unknown property that a plug-in default put there: it is left out."""
 
     def report(self, model: type[BaseModel], path: Path, findings: Findings) -> None:
         place = (*path, *self.at)
@@ -235,7 +263,8 @@ def _grouped(error: ValidationError, node: MapNode, templates: bool) -> list[_Fa
         key = (at, detail["loc"][-1:]) if detail["type"] in ("missing", "extra_forbidden") else (at,)
         present = by_place.get(key)
         if present is None:
-            by_place[key] = _Fault(at, found, [detail], tuple(detail["loc"]))
+            fault = by_place[key] = _Fault(at, found, [detail], tuple(detail["loc"]))
+            fault.implied = detail["type"] == "extra_forbidden" and _is_implied(node, at)
         else:
             present.errors.append(detail)
             present.only_texts = present.only_texts or (
@@ -257,6 +286,27 @@ def _locate(node: MapNode, loc: tuple[int | str, ...]) -> tuple[tuple[str | int,
             continue
         at.append(step)
     return tuple(at), current
+
+
+def _is_implied(node: MapNode, at: Path) -> bool:
+    current: Node = node
+    entry = None
+    for step in at:
+        if isinstance(current, MapNode):
+            entry = current.entries[str(step)]
+            current = entry.value
+        elif isinstance(current, ListNode) and isinstance(step, int):
+            entry, current = None, current.items[step]
+    return entry is not None and entry.implied
+
+
+def _drop(data: Any, shape_data: Any, fault: _Fault) -> bool:
+    for whole in (data, shape_data):
+        current = whole
+        for step in fault.at[:-1]:
+            current = current[step if isinstance(current, list) else str(step)]
+        current.pop(str(fault.at[-1]), None)
+    return True
 
 
 def _correct(data: Any, fault: _Fault) -> bool:

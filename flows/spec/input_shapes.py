@@ -8,6 +8,7 @@ from flows.errors import ExpressionError, InputInvalid
 from flows.expressions import regexes
 from flows.plugins import is_template
 from flows.spec import dialects, input_types, shapes
+from flows.spec.cycles import circular
 from flows.spec.faults import Findings, Path, as_list, as_map, checked, found_text, nearest
 from flows.spec.model import Input
 from flows.spec.source import MapNode, Node, ScalarNode
@@ -106,7 +107,7 @@ def _dependencies(declared: Input) -> list[str]:
 
 def _check_dependencies(found: list[Input], places: dict[str, tuple[MapNode, Path]], findings: Findings) -> None:
     needs = {declared.id: _dependencies(declared) for declared in found}
-    circular = _circular(needs)
+    ring_members = circular(needs)
     for declared in found:
         node, path = places[declared.id]
         for name in needs[declared.id]:
@@ -118,35 +119,10 @@ def _check_dependencies(found: list[Input], places: dict[str, tuple[MapNode, Pat
                     (*path, "dependsOn"),
                     nearest(name, needs),
                 )
-        if declared.id in circular:
-            ring = [name for name in needs[declared.id] if name in circular]
+        if declared.id in ring_members:
+            ring = [name for name in needs[declared.id] if name in ring_members]
             message = f"Cycle dependency detected for input with id '{declared.id}': [{', '.join(ring)}]"
             findings.error("flow.cycle", message, node.entries["dependsOn"], (*path, "dependsOn"))
-
-
-def _circular(needs: dict[str, list[str]]) -> set[str]:
-    """The inputs that depend on themselves: those left when all that need nothing, or that nothing needs, are taken away."""
-    left = {name: {need for need in wanted if need in needs} for name, wanted in needs.items()}
-    for _ in range(2):
-        users: dict[str, list[str]] = {name: [] for name in left}
-        for name, wanted in left.items():
-            for need in wanted:
-                users[need].append(name)
-        free = [name for name, wanted in left.items() if not wanted]
-        while free:
-            gone = free.pop()
-            left.pop(gone)
-            for user in users[gone]:
-                left[user].discard(gone)
-                if not left[user]:
-                    free.append(user)
-        # Once more the other way round: what stands before a cycle without being part of it.
-        turned: dict[str, set[str]] = {name: set() for name in left}
-        for name, wanted in left.items():
-            for need in wanted:
-                turned[need].add(name)
-        left = turned
-    return set(left)
 
 
 def _check_nesting(found: list[Input], places: dict[str, tuple[MapNode, Path]], findings: Findings) -> None:

@@ -10,20 +10,20 @@ Reading goes on after a fault, so that one look shows all of them; a `Flow` exis
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from flows.errors import FlowInvalid
 from flows.plugins import Catalogue
-from flows.spec import dialects, shapes, validate
-from flows.spec.defaults import PluginDefaults
-from flows.spec.faults import Findings, as_list, as_map, checked, found_text
+from flows.spec import dialects, parts, shapes, validate
+from flows.spec.defaults import OuterDefaults, PluginDefaults
+from flows.spec.faults import Findings, as_list, as_map, checked
 from flows.spec.input_shapes import read_inputs
 from flows.spec.labels import read_labels
-from flows.spec.model import Flow, Output, Retry
-from flows.spec.problems import Problem
+from flows.spec.model import Flow
+from flows.spec.problems import Problem, in_order
 from flows.spec.retry import read_retry
-from flows.spec.source import ListNode, MapNode, Node, ScalarNode, read_source
+from flows.spec.source import MapNode, Node, ScalarNode, read_source
 from flows.spec.tasks import TaskReader
+from flows.spec.triggers import TriggerReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,53 +45,77 @@ class Parsed:
         return self.flow
 
 
-def parse_flow(source: str, catalogue: Catalogue) -> Parsed:
-    """Reads a flow source against the known task types. Never raises on what a user wrote."""
+def parse_flow(source: str, catalogue: Catalogue, defaults: OuterDefaults = ()) -> Parsed:
+    """Reads a flow source against the known plug-in types. Never raises on what a user wrote.
+
+    `defaults`: plugin defaults from outside the flow, nearest namespace first, the installation's last.
+    """
+    return read_flow(source, catalogue, defaults).parsed
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A source as it was read: what `parse_flow` answers, and the nodes for whoever looks further."""
+
+    parsed: Parsed
+    flow: Flow | None
+    """The flow even when it has errors, as far as its top could be read; for looking at, not for running."""
+
+    findings: Findings
+    root: MapNode | None = None
+    tasks: TaskReader | None = None
+    triggers: TriggerReader | None = None
+
+
+def read_flow(source: str, catalogue: Catalogue, defaults: OuterDefaults = ()) -> Reading:
+    """The same as `parse_flow`, with everything met on the way."""
     document = read_source(source)
     findings = Findings(document.problems)
-    flow = None
-    if document.root is not None:
-        root = as_map(document.root, (), findings, "A flow")
-        if root is not None:
-            flow = _FlowReader(catalogue, findings).read(root)
-    problems = sorted(findings.problems, key=_place)
-    if any(problem.severity == "error" for problem in problems):
-        flow = None
-    return Parsed(flow, tuple(dict.fromkeys(problems)))
+    root = as_map(document.root, (), findings, "A flow") if document.root is not None else None
+    if root is None:
+        return Reading(_parsed(None, findings), None, findings)
+    root = dialects.renamed(root, dialects.FLOW_NAMES)
+    reader = _FlowReader(catalogue, findings, PluginDefaults.read(root.get("pluginDefaults"), catalogue, findings, defaults))
+    flow = reader.read(root)
+    return Reading(_parsed(flow, findings), flow, findings, root, reader.tasks, reader.triggers)
 
 
-def _place(problem: Problem) -> tuple[int, int]:
-    return (problem.line or 0, problem.column or 0)
+def _parsed(flow: Flow | None, findings: Findings) -> Parsed:
+    problems = in_order(findings.problems)
+    return Parsed(None if any(problem.severity == "error" for problem in problems) else flow, problems)
 
 
 class _FlowReader:
     """Reads the top of one document and hands the parts on."""
 
-    def __init__(self, catalogue: Catalogue, findings: Findings) -> None:
-        self.catalogue = catalogue
+    def __init__(self, catalogue: Catalogue, findings: Findings, defaults: PluginDefaults) -> None:
         self.findings = findings
+        self.tasks = TaskReader(catalogue, findings, defaults)
+        self.triggers = TriggerReader(catalogue, findings, defaults)
 
     def read(self, root: MapNode) -> Flow | None:
         findings = self.findings
-        root = dialects.renamed(root, dialects.FLOW_NAMES)
         top, _ = checked(shapes.FlowDocument, root, (), findings)
         self._identity(root)
-        defaults = PluginDefaults.read(root.get("pluginDefaults"), self.catalogue, findings)
-        reader = TaskReader(self.catalogue, findings, defaults)
-        if as_list(root.get("tasks"), ("tasks",), Findings(), "") == [] and not isinstance(root.get("tasks"), (MapNode,)):
+        if as_list(root.get("tasks"), ("tasks",), Findings(), "") == [] and not isinstance(root.get("tasks"), MapNode):
             where = root.entries.get("tasks") or root
             findings.error("flow.no_tasks", "A flow needs at least one task in `tasks`", where, ("tasks",))
         branches = {
-            name: reader.branch(root.get(name), (name,), None) for name in ("tasks", "errors", "finally", "afterExecution")
+            name: self.tasks.branch(root.get(name), (name,), None) for name in ("tasks", "errors", "finally", "afterExecution")
         }
-        self._listeners(root.get("listeners"), reader)
+        self._listeners(root.get("listeners"))
         labels = read_labels(root.get("labels"), ("labels",), findings)
         inputs = read_inputs(root.get("inputs"), ("inputs",), findings)
-        outputs = self._outputs(root.get("outputs"))
-        self._triggers(root.get("triggers"))
-        retry = self._retry(root.get("retry"))
-        self._small_parts(root)
-        validate.check_references(root, reader, inputs, findings)
+        outputs = parts.read_outputs(root.get("outputs"), ("outputs",), findings)
+        triggers = self.triggers.read(root.get("triggers"), ("triggers",))
+        retry_node = root.get("retry")
+        retry = read_retry(retry_node, ("retry",), findings) if retry_node is not None else None
+        concurrency = parts.read_concurrency(root.get("concurrency"), ("concurrency",), findings)
+        sla = parts.read_sla(root.get("sla"), ("sla",), findings)
+        checks = parts.read_checks(root.get("checks"), ("checks",), findings)
+        parts.read_quotas(root.get("quotas"), ("quotas",), findings)
+        selector = parts.read_worker_selector(root, (), findings)
+        validate.check_references(root, self.tasks, inputs, findings)
         if top is None:
             return None
         index = {task.id: task for name in branches for first in branches[name] for task in first.walk()}
@@ -102,13 +126,21 @@ class _FlowReader:
             tasks=branches["tasks"],
             errors=branches["errors"],
             finally_=branches["finally"],
+            after_execution=branches["afterExecution"],
             description=top.description,
             labels=labels,
             inputs=inputs,
             outputs=outputs,
             variables=variables.plain() if isinstance(variables, MapNode) else {},
             retry=retry,
+            concurrency=concurrency,
+            sla=sla,
+            checks=checks,
+            triggers=triggers,
+            worker_group=selector.group if selector is not None else None,
+            worker_selector=selector,
             disabled=top.disabled,
+            draft=top.draft,
             raw=root.plain(),
             index=index,
         )
@@ -124,77 +156,7 @@ class _FlowReader:
                 "choose another id, for example with a suffix",
             )
 
-    def _retry(self, node: Node | None) -> Retry | None:
-        return read_retry(node, ("retry",), self.findings) if node is not None else None
-
-    def _outputs(self, node: Node | None) -> tuple[Output, ...]:
-        found: list[Output] = []
-        seen: dict[str, int] = {}
-        for index, item in enumerate(as_list(node, ("outputs",), self.findings, "`outputs`")):
-            path = ("outputs", index)
-            entry = as_map(item, path, self.findings, "An output")
-            if entry is None:
-                continue
-            shape, data = checked(shapes.Output, entry, path, self.findings, templates=True)
-            if shape is None:
-                continue
-            if shape.id in seen:
-                self.findings.error(
-                    "flow.duplicate_id",
-                    f"Duplicate output with name [{shape.id}]; it stands already in line {seen[shape.id]}",
-                    entry,
-                    path,
-                )
-            seen.setdefault(shape.id, entry.line)
-            found.append(Output(shape.id, data.get("value"), shape.type))
-        return tuple(found)
-
-    def _triggers(self, node: Node | None) -> None:
-        seen: dict[str, int] = {}
-        for index, item in enumerate(as_list(node, ("triggers",), self.findings, "`triggers`")):
-            path = ("triggers", index)
-            entry = as_map(item, path, self.findings, "A trigger")
-            if entry is None:
-                continue
-            shape, _ = checked(shapes.Trigger, entry, path, self.findings, templates=True)
-            if shape is not None and shape.id in seen:
-                message = f"Duplicate trigger id with name [{shape.id}]; it stands already in line {seen[shape.id]}"
-                self.findings.error("flow.duplicate_id", message, entry, path)
-            elif shape is not None:
-                seen[shape.id] = entry.line
-
-    def _listeners(self, node: Node | None, reader: TaskReader) -> None:
-        for index, item in enumerate(as_list(node, ("listeners",), self.findings, "`listeners`")):
-            entry = as_map(item, ("listeners", index), self.findings, "A listener")
-            if entry is not None:
-                checked(shapes.Listener, entry, ("listeners", index), self.findings)
-                reader.branch(entry.get("tasks"), ("listeners", index, "tasks"), None)
-
-    def _small_parts(self, root: MapNode) -> None:
-        findings = self.findings
-        concurrency = root.get("concurrency")
-        if isinstance(concurrency, MapNode):
-            checked(shapes.Concurrency, concurrency, ("concurrency",), findings)
-        elif concurrency is not None and not (isinstance(concurrency, ScalarNode) and concurrency.value is None):
-            findings.error(
-                "flow.wrong_type", f"`concurrency` must be a map, found {found_text(concurrency)}", concurrency, ("concurrency",)
-            )
-        for name, model, names in (
-            ("sla", shapes.Sla, {}),
-            ("checks", shapes.Check, dialects.CHECK_NAMES),
-            ("quotas", shapes.Quota, {}),
-        ):
-            node = root.get(name)
-            for index, item in enumerate(node.items if isinstance(node, ListNode) else []):
-                entry = as_map(item, (name, index), findings, f"An entry of `{name}`")
-                if entry is not None:
-                    self._part(model, dialects.renamed(entry, names), (name, index))
-
-    def _part(self, model: Any, node: MapNode, path: tuple[str | int, ...]) -> None:
-        shape, _ = checked(model, node, path, self.findings)
-        if isinstance(shape, shapes.Sla):
-            if shape.type == "MAX_DURATION" and shape.duration is None:
-                self.findings.error("flow.missing_property", "MAX_DURATION needs `duration`", node, path)
-            if shape.type == "EXECUTION_ASSERTION" and shape.assert_ is None:
-                self.findings.error("flow.missing_property", "EXECUTION_ASSERTION needs `assert`", node, path)
-            read_labels(node.get("labels"), (*path, "labels"), self.findings)
+    def _listeners(self, node: Node | None) -> None:
+        for entry, where in parts.entries(node, ("listeners",), self.findings, "A listener"):
+            checked(shapes.Listener, entry, where, self.findings, templates=True)
+            self.tasks.branch(entry.get("tasks"), (*where, "tasks"), None)

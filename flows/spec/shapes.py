@@ -7,7 +7,7 @@ with its documented properties and kept in `Flow.raw`.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
@@ -137,15 +137,18 @@ class Listener(Properties):
     tasks: list[dict[str, Any]]
 
 
-class Trigger(Properties):
-    """What starts executions. Properties beyond the common ones belong to the type and are not examined here."""
+class DagTask(Properties):
+    """An entry of a Dag: a task, and the ids of those that must have ended first."""
 
-    model_config = ConfigDict(extra="allow")
+    task: dict[str, Any]
+    depends_on: list[str] = Field(default_factory=list)
 
-    id: str = Field(pattern=TASK_ID, max_length=256)
-    type: str
-    description: str | None = None
-    disabled: bool = False
+
+class TaskCache(Properties):
+    """Whether a task may take the outputs of an earlier run, and for how long."""
+
+    enabled: bool
+    ttl: Duration | None = None
 
 
 DataType = Literal[
@@ -171,6 +174,7 @@ DataType = Literal[
     "FORM",
     "REUSABLE_INPUTS",
 ]
+DATA_TYPES: tuple[str, ...] = get_args(DataType)
 
 
 class Output(Properties):

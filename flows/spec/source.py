@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,11 +76,12 @@ class ListNode:
 
 @dataclass(slots=True)
 class Entry:
-    """One entry of a map, with the place of its key."""
+    """One entry of a map, with the place of its key. `implied`: it came from a plug-in default and was not written here."""
 
     line: int
     column: int
     value: Node
+    implied: bool = False
 
 
 @dataclass(slots=True)
@@ -102,6 +103,18 @@ class MapNode:
 
 
 Node = ScalarNode | ListNode | MapNode
+
+
+def located(value: Any, line: int, column: int) -> Node:
+    """Plain data as nodes that all stand at one place: for what a source implies without writing it."""
+    if isinstance(value, Mapping):
+        entries = {str(key): Entry(line, column, located(one, line, column)) for key, one in value.items()}
+        return MapNode(line, column, entries)
+    if isinstance(value, (list, tuple)):
+        return ListNode(line, column, [located(one, line, column) for one in value])
+    if value is None or isinstance(value, bool):
+        return ScalarNode(line, column, "" if value is None else str(value).lower(), value)
+    return ScalarNode(line, column, str(value), value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
 from flows.plugins import Catalogue, TaskProperties, TaskType, is_template
-from flows.spec import dialects
+from flows.spec import dialects, parts, shapes
+from flows.spec.blocks import FoundTask, check_dag, check_working_directory, is_dag
 from flows.spec.defaults import PluginDefaults
 from flows.spec.durations import parse_duration
-from flows.spec.faults import Findings, Path, as_list, as_map, checked, found_text, nearest
+from flows.spec.faults import Findings, Path, checked, found_text, suggestion
 from flows.spec.model import Task
 from flows.spec.retry import read_retry
-from flows.spec.source import ListNode, MapNode, Node, ScalarNode
+from flows.spec.source import ListNode, MapNode, Node, ScalarNode, located
 
 
 class TaskReader:
@@ -20,30 +25,25 @@ class TaskReader:
         self.findings = findings
         self.defaults = defaults
         self.declared: dict[str, int] = {}
-        self.found: list[tuple[MapNode, Path, type[TaskType] | None]] = []
-        self._types: list[str] | None = None
+        self.disabled: set[str] = set()
+        self.found: list[FoundTask] = []
 
     def branch(self, node: Node | None, path: Path, parent: str | None) -> tuple[Task, ...]:
         """The enabled tasks of a list, in order."""
         tasks: list[Task] = []
-        for index, item in enumerate(as_list(node, path, self.findings, f"`{path[-1]}`")):
-            entry = as_map(item, (*path, index), self.findings, "A task")
-            task = self._task(entry, (*path, index), parent) if entry is not None else None
+        for entry, where in parts.entries(node, path, self.findings, "A task"):
+            task = self._task(entry, where, parent)
             if task is not None:
                 tasks.append(task)
         return tuple(tasks)
 
     def _task(self, node: MapNode, path: Path, parent: str | None) -> Task | None:
-        if "task" in node.entries and "type" not in node.entries:
-            # A Dag wraps each task with what it depends on.
-            inner = node.get("task")
-            entry = as_map(inner, (*path, "task"), self.findings, "A task") if inner is not None else None
-            return self._task(entry, (*path, "task"), parent) if entry is not None else None
         node = dialects.renamed(node, dialects.TASK_NAMES)
         name, task_type = self._type(node, path)
         if task_type is not None:
             node = self.defaults.over(node, name, task_type)
-        self.found.append((node, path, task_type))
+        found = FoundTask(node, path, task_type, parent)
+        self.found.append(found)
         self._declare(node, path)
         shape_type: type[TaskProperties] = task_type if task_type is not None else _UnknownTask
         branch_names = task_type.branches if task_type is not None else ()
@@ -56,14 +56,21 @@ class TaskReader:
             # Only expressions inside lists and maps stand where the class wants other types: they are known when they run.
             shape = _UnknownTask.model_validate({key: data[key] for key in data if key not in branch_names})
         task_id = self._id(node)
-        branches = {branch: tasks for branch in branch_names for branch, tasks in self._branches(node, branch, path, task_id)}
+        branches = dict(self._branches(node, task_type, path, task_id))
         retry_node = node.get("retry")
         retry = read_retry(retry_node, (*path, "retry"), self.findings) if retry_node is not None else None
+        selector = parts.read_worker_selector(node, path, self.findings)
+        cache = parts.read_task_cache(node.get("taskCache"), (*path, "taskCache"), self.findings)
         self._timeout(node, path)
-        if shape is None or task_type is None or shape.disabled:
+        if shape is None or task_type is None:
             return None
         data["type"] = name
-        group = shape.worker_group.get("key") if shape.worker_group else None
+        branches |= self._implied(task_type, data, node, path)
+        if task_type.kind == "process" and task_type.branches:
+            check_working_directory(self.found, found, self.findings)
+        if shape.disabled:
+            self.disabled.add(shape.id)
+            return None
         return Task(
             id=shape.id,
             type=name,
@@ -76,20 +83,57 @@ class TaskReader:
             retry=retry,
             allow_failure=shape.allow_failure,
             allow_warning=shape.allow_warning,
-            worker_group=group if isinstance(group, str) else None,
+            worker_group=selector.group if selector is not None else None,
+            worker_selector=selector,
+            task_cache=cache,
         )
 
-    def _branches(self, node: MapNode, name: str, path: Path, task_id: str | None) -> list[tuple[str, tuple[Task, ...]]]:
-        child = node.get(name)
-        if isinstance(child, MapNode):
-            # Cases of a Switch: a map of lists.
-            found = []
-            for case, entry in child.entries.items():
-                found.append((f"{name}.{case}", self.branch(entry.value, (*path, name, case), task_id)))
-            return found
-        if child is None:
-            return []
-        return [(name, self.branch(child, (*path, name), task_id))]
+    def _branches(
+        self, node: MapNode, task_type: type[TaskType] | None, path: Path, task_id: str | None
+    ) -> Iterator[tuple[str, tuple[Task, ...]]]:
+        for name in task_type.branches if task_type is not None else ():
+            child = node.get(name)
+            if child is None:
+                continue
+            if isinstance(child, MapNode) and isinstance(child.get("type"), ScalarNode):
+                # One task instead of a list, as Pause's `onPause`.
+                task = self._task(child, (*path, name), task_id)
+                yield name, (task,) if task is not None else ()
+            elif isinstance(child, MapNode):
+                # Cases of a Switch: a map of lists.
+                for case, entry in child.entries.items():
+                    yield f"{name}.{case}", self.branch(entry.value, (*path, name, case), task_id)
+            elif name == "tasks" and is_dag(task_type):
+                yield name, self._dag(node, child, (*path, name), task_id)
+            else:
+                yield name, self.branch(child, (*path, name), task_id)
+
+    def _dag(self, dag: MapNode, node: Node, path: Path, parent: str | None) -> tuple[Task, ...]:
+        """The tasks of a Dag, each with what it depends on; a disabled dependency counts as met (execution-semantics §15, 28)."""
+        tasks: list[tuple[Task, list[str]]] = []
+        needs: dict[str, list[str]] = {}
+        for entry, where in parts.entries(node, path, self.findings, "A task of a Dag"):
+            shape, _ = checked(shapes.DagTask, entry, where, self.findings, templates=True)
+            inner = entry.get("task")
+            if not isinstance(inner, MapNode):
+                continue
+            task = self._task(inner, (*where, "task"), parent)
+            task_id = self._id(inner)
+            depends_on = shape.depends_on if shape is not None else []
+            if task_id is not None:
+                needs[task_id] = depends_on
+            if task is not None:
+                tasks.append((task, depends_on))
+        check_dag(dag, needs, path, self.findings)
+        present = {task.id for task, _ in tasks}
+        return tuple(replace(task, depends_on=tuple(one for one in wanted if one in present)) for task, wanted in tasks)
+
+    def _implied(self, task_type: type[TaskType], data: dict[str, Any], node: MapNode, path: Path) -> dict[str, tuple[Task, ...]]:
+        """The tasks that a type adds below itself; they stand where their parent stands."""
+        return {
+            name: self.branch(located(tasks, node.line, node.column), (*path, name), self._id(node))
+            for name, tasks in task_type.expand(data).items()
+        }
 
     def _type(self, node: MapNode, path: Path) -> tuple[str, type[TaskType] | None]:
         written = node.get("type")
@@ -99,20 +143,12 @@ class TaskReader:
                     "flow.wrong_type", f"`type` must be a text, found {found_text(written)}", written, (*path, "type")
                 )
             return "", None
-        for candidate in dialects.present_types(written.text):
-            found = self.catalogue.get(candidate)
-            if found is not None:
-                return candidate, found
-        if self._types is None:
-            self._types = list(self.catalogue.entries)
-        hint = nearest(written.text, self._types) or self._same_class(written.text)
+        found = dialects.known_type(self.catalogue.entries, written.text)
+        if found is not None:
+            return found
+        hint = suggestion(written.text, self.catalogue.entries)
         self.findings.error("flow.unknown_type", f"Invalid type: {written.text[:200]}", written, (*path, "type"), hint)
         return written.text, None
-
-    def _same_class(self, written: str) -> str | None:
-        last = written.rsplit(".", 1)[-1]
-        alike = [name for name in self._types or () if name.rsplit(".", 1)[-1] == last]
-        return f"did you mean `{alike[0]}`?" if alike else None
 
     def _id(self, node: MapNode) -> str | None:
         found = node.get("id")

@@ -64,11 +64,12 @@ def check_references(root: MapNode, reader: TaskReader, inputs: Iterable[Input],
     declared = root.get("inputs")
     if isinstance(declared, ListNode):
         for item in declared.items:
-            found = (item.get("id") or item.get("name")) if isinstance(item, MapNode) else None
-            if isinstance(found, ScalarNode):
-                known_inputs.add(found.text.split(".")[0])
+            named = (item.get("id") or item.get("name")) if isinstance(item, MapNode) else None
+            if isinstance(named, ScalarNode):
+                known_inputs.add(named.text.split(".")[0])
     checker = _Checker(set(reader.declared), known_inputs, findings)
-    for node, path, task_type in reader.found:
+    for task in reader.found:
+        node, path, task_type = task.node, task.path, task.type
         children = child_nodes(node, task_type)
         for key, entry in node.entries.items():
             if key in children or key in NEVER_RENDERED or (task_type is not None and key in task_type.unrendered):
@@ -90,10 +91,11 @@ def check_references(root: MapNode, reader: TaskReader, inputs: Iterable[Input],
 def _check_recursion(root: MapNode, reader: TaskReader, findings: Findings) -> None:
     """A flow that starts itself, as written, would never end."""
     own = tuple(found.text if isinstance(found := root.get(name), ScalarNode) else None for name in ("namespace", "id"))
-    for node, path, task_type in reader.found:
+    for task in reader.found:
+        node, path, task_type = task.node, task.path, task.type
         if task_type is not None and _starts_executions(task_type):
             target = tuple(
-                found.text if isinstance(found := node.get(name), ScalarNode) else None for name in ("namespace", "flowId")
+                text.text if isinstance(text := node.get(name), ScalarNode) else None for name in ("namespace", "flowId")
             )
             if target == own and None not in own:
                 place = node.entries["flowId"]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from flows.machine import tasks as machine
-from flows.plugins import Catalogue, Dynamic, Properties, TaskKind, TaskType
+from flows.plugins import Catalogue, ConditionType, Dynamic, Properties, TaskKind, TaskType, TriggerKind, TriggerType
 from flows.spec.parse import Parsed, parse_flow
 
 
@@ -62,11 +63,83 @@ class Switch(TaskType):
     value: Dynamic[str]
 
 
+class Dag(TaskType):
+    """Runs in order of dependencies."""
+
+    types = ("io.kestra.plugin.core.flow.Dag",)
+    kind: ClassVar[TaskKind] = "flowable"
+    branches = ("tasks", "errors", "finally")
+    tasks: list[Any] = Field(min_length=1)
+    concurrent: int = 0
+
+
+class Pause(TaskType):
+    """Waits for someone."""
+
+    types = ("io.kestra.plugin.core.flow.Pause",)
+    kind: ClassVar[TaskKind] = "flowable"
+    branches = ("tasks", "onPause", "errors", "finally")
+    on_resume: list[dict[str, Any]] | None = None
+    pause_duration: Dynamic[str] | None = None
+
+
+class WorkingDirectory(TaskType):
+    """Runs tasks in one folder."""
+
+    types = ("io.kestra.plugin.core.flow.WorkingDirectory",)
+    kind: ClassVar[TaskKind] = "process"
+    branches = ("tasks", "errors", "finally")
+    tasks: list[Any]
+
+
+class Batches(TaskType):
+    """Adds three tasks of its own, as ForEachItem does."""
+
+    types = ("test.Batches",)
+    kind: ClassVar[TaskKind] = "flowable"
+    branches = ("errors",)
+    items: str
+
+    @classmethod
+    def expand(cls, properties: Mapping[str, Any]) -> Mapping[str, list[dict[str, Any]]]:
+        """Split, call, merge."""
+        log = "io.kestra.plugin.core.log.Log"
+        names = (f"{properties['id']}_{part}" for part in ("split", "items", "merge"))
+        return {"tasks": [{"id": name, "type": log, "message": properties["items"]} for name in names]}
+
+
+class Schedule(TriggerType):
+    """Starts by the clock."""
+
+    types = ("io.kestra.plugin.core.trigger.Schedule",)
+    kind: ClassVar[TriggerKind] = "schedule"
+    cron: str
+
+
+class DayWeek(ConditionType):
+    """Holds on one day of the week."""
+
+    types = ("io.kestra.plugin.core.condition.DayWeek",)
+    day_of_week: str
+    date: str = "{{ trigger.date }}"
+
+
+class Not(ConditionType):
+    """Holds when none of its conditions does."""
+
+    types = ("io.kestra.plugin.core.condition.Not",)
+    conditions: list[dict[str, Any]]
+
+
 def catalogue() -> Catalogue:
-    """The types above and Sequential, Parallel, If, ForEach."""
+    """The machine's task types, and those above where it has none of that name."""
     known = Catalogue()
-    for task_type in (*machine.TASKS, Log, Script, Subflow, Switch):
-        known.register(task_type)
+    for task_type in (*machine.TASKS, Log, Script, Subflow, Switch, Dag, Pause, WorkingDirectory, Batches):
+        if task_type.types[0] not in known.entries:
+            known.register(task_type)
+    known.register_trigger(Schedule)
+    for condition_type in (DayWeek, Not):
+        known.register_condition(condition_type)
     return known
 
 

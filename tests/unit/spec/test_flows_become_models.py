@@ -108,6 +108,7 @@ def test_disabled_tasks_are_left_out(flow: Flow) -> None:
         "case-else",
         "alarm",
         "sweep",
+        "after",
     ]
     assert "off" not in flow.index
     assert "off2" not in flow.index
