@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from flows.plugins import TriggerType
+from flows.schedule.schedule_trigger import Schedule, ScheduleOnDates
 
-TRIGGERS: tuple[type[TriggerType], ...] = ()
+TRIGGERS: tuple[type[TriggerType], ...] = (Schedule, ScheduleOnDates)
