@@ -13,7 +13,7 @@ from flows.errors import ExpressionError
 from flows.expressions.attributes import METHODS, Undefined, undefined
 from flows.expressions.expression_compiler import ExpressionCompiler
 from flows.expressions.macros import call_macro
-from flows.expressions.names import CONTEXT_READERS, FUNCTION_ROOTS
+from flows.expressions.names import CONTEXT_READERS, FUNCTION_ROOTS, POSITION_READERS
 from flows.expressions.output import Evaluate
 from flows.expressions.registry import FILTERS, FUNCTIONS, TESTS, Builtin
 from flows.expressions.scope import Frame
@@ -91,6 +91,8 @@ class CallCompiler(ExpressionCompiler):
             self._any_root = True
         self._roots.update(FUNCTION_ROOTS.get(name, ()))
         self._functions.add(name)
+        if name in POSITION_READERS and len(node.args) + len(node.kwargs) == 1:
+            self._placed = node.args[0] if node.args else node.kwargs[0].value
         builtin = FUNCTIONS.get(name)
         if builtin is not None:
             call = self._bound(builtin, node, "Function")

@@ -15,7 +15,7 @@ from flows.errors import ExpressionError
 from flows.expressions import operators
 from flows.expressions.attributes import Undefined, attribute, undefined
 from flows.expressions.macros import Macro
-from flows.expressions.names import Names
+from flows.expressions.names import POSITION_ROOTS, Names, levels_spelled
 from flows.expressions.output import Evaluate
 from flows.expressions.printing import to_text
 from flows.expressions.scope import Frame
@@ -46,6 +46,10 @@ class ExpressionCompiler:
         self._roots: set[str] = set()
         self._any_root = False
         self._entries: dict[str, set[str] | None] = {root: set() for root in _TRACKED}
+        self._levels: dict[str, set[int] | None] = {}
+        """Of the tasks whose outputs are read: the levels spelled by each read; None when it is read otherwise."""
+        self._placed: nodes.Expr | None = None
+        """The argument of a function that reads at the reader's own place alone."""
         self._functions: set[str] = set()
         self._filters: set[str] = set()
         self._tests: set[str] = set()
@@ -58,13 +62,16 @@ class ExpressionCompiler:
             found = self._entries[root]
             return None if found is None or self._any_root else frozenset(found)
 
+        outputs = entries("outputs")
+        positions = ((task, level) for task, levels in self._levels.items() for level in levels or ())
         return Names(
             None if self._any_root else frozenset(self._roots),
-            entries("outputs"),
+            outputs,
             entries("inputs"),
             frozenset(self._functions - self.macros.keys()),
             frozenset(self._filters),
             frozenset(self._tests),
+            frozenset() if outputs is None else frozenset(positions),
         )
 
     def expression(self, node: nodes.Expr) -> Evaluate:
@@ -107,20 +114,26 @@ class ExpressionCompiler:
 
     def _path(self, node: nodes.Expr) -> Evaluate:
         steps: list[tuple[Any, Evaluate | None]] = []
+        subscripts: list[nodes.Expr | None] = []
         current = node
         while isinstance(current, (nodes.Getattr, nodes.Getitem)):
+            subscripts.append(None)
             if isinstance(current, nodes.Getattr):
                 steps.append((current.attr, None))
             elif isinstance(current.arg, nodes.Const) and isinstance(current.arg.value, (str, int)):
                 steps.append((current.arg.value, None))
             else:
                 steps.append((None, self.expression(current.arg)))
+                subscripts[-1] = current.arg
             current = current.node
         steps.reverse()
         self.cost += len(steps)
         source, line = self.source, node.lineno
         if isinstance(current, nodes.Name):
             start = self._root(current, steps)
+            if current.name == "outputs" and steps and isinstance(steps[0][0], str):
+                placed = node is self._placed and len(steps) == 1
+                self._note_levels(steps[0][0], 0 if placed else levels_spelled(subscripts[-2::-1]), placed)
             if current.name not in self.assigned and all(step is None for _, step in steps):
                 return _constant_path(current.name, tuple(key for key, _ in steps), source, line)
         else:
@@ -159,6 +172,15 @@ class ExpressionCompiler:
                 raise undefined(name, source, line, frame.visible()) from None
 
         return evaluate
+
+    def _note_levels(self, task: str, levels: int, placed: bool) -> None:
+        found = self._levels.setdefault(task, set())
+        if found is None:
+            return
+        if placed or (levels and not POSITION_ROOTS & self.assigned):
+            found.add(levels)
+        else:
+            self._levels[task] = None
 
     def _concat(self, node: nodes.Concat) -> Evaluate:
         parts = [self.expression(one) for one in node.nodes]
