@@ -11,8 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flows.machine import attempts, ending, executables, pausing, service_levels, updating
-from flows.machine import branching  # noqa: F401 - registers If and Switch
+from flows.machine import (
+    attempts,
+    branching,  # noqa: F401 - registers If and Switch
+    ending,
+    executables,
+    pausing,
+    service_levels,
+    updating,
+)
 from flows.machine.blocks import settle
 from flows.machine.effects import Effects
 from flows.machine.events import (
