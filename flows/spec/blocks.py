@@ -70,11 +70,6 @@ def check_switch(block: FoundTask, findings: Findings) -> None:
 
 def check_working_directory(found: list[FoundTask], block: FoundTask, findings: Findings) -> None:
     """The tasks of a WorkingDirectory run in order on its one worker: runnable ones only, without a choice of workers."""
-    listed = block.node.get("tasks")
-    if isinstance(listed, ListNode) and not listed.items:
-        findings.error(
-            "flow.no_tasks", "The 'tasks' property cannot be empty", block.node.entries["tasks"], (*block.path, "tasks")
-        )
     depth = len(block.path)
     for child in found:
         if child.path[:depth] != block.path or len(child.path) != depth + 2 or child.path[depth] != "tasks":

@@ -68,6 +68,8 @@ class TaskReader:
         cache = parts.read_task_cache(node.get("taskCache"), (*path, "taskCache"), self.findings)
         self._timeout(node, path)
         check_switch(found, self.findings)
+        if task_type is not None and task_type.kind == "process" and task_type.branches:
+            check_working_directory(self.found, found, self.findings)
         if "onResume" in node.entries and "onResume" in fields:
             read_inputs(node.get("onResume"), (*path, "onResume"), self.findings)
         if cache is not None and task_type is not None and task_type.kind not in RUNNABLE:
@@ -77,8 +79,6 @@ class TaskReader:
             return None
         data["type"] = name
         branches |= self._implied(task_type, data, node, path)
-        if task_type.kind == "process" and task_type.branches:
-            check_working_directory(self.found, found, self.findings)
         if shape.disabled:
             self.disabled.add(shape.id)
             return None
