@@ -1,48 +1,67 @@
-"""Values of declared outputs → typed values, by the same rules as inputs (flow-language §5, §7)."""
+"""Flow outputs at the end of an execution: each value converted by the type it was declared with (flow-language §5, §7)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from flows.errors import HeadraceError, InputInvalid
-from flows.spec import input_types
-from flows.spec.model import Input, Output
+from flows.errors import ExpressionError, InputInvalid, OutputInvalid
+from flows.spec import input_types, parts
+from flows.spec.faults import Findings
+from flows.spec.model import Flow, Input, Output
+from flows.spec.source import located
 
-
-class OutputInvalid(HeadraceError):
-    """A rendered output does not fit its type, or a required one has no value."""
-
-    code = "output.invalid"
+Evaluated = Callable[[Any], Any]
+"""Gives the value of a written output, its expressions evaluated. Raises ExpressionError."""
 
 
 def read_outputs(written: Any) -> tuple[Output, ...]:
-    """The outputs of a list as written in YAML, e.g. a Loop's; what is no map with an id is left out (validation has said so)."""
-    if not isinstance(written, list):
-        return ()
-    return tuple(
-        Output(str(one["id"]), one.get("value"), one.get("type"), one.get("required", True) is not False, one.get("itemType"))
-        for one in written
-        if isinstance(one, Mapping) and "id" in one
-    )
+    """Outputs declared as plain data that has been examined before, as those of a Loop; nothing where there is no list."""
+    return parts.read_outputs(located(written, 1, 1), ("outputs",), Findings()) if isinstance(written, list) else ()
 
 
-def typed_outputs(outputs: Iterable[Output], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Each value by the type of its output; one without a type stays as it is.
+def evaluated_outputs(declared: Flow | Sequence[Output], evaluated: Evaluated) -> dict[str, Any]:
+    """The value of each output before conversion. Raises ExpressionError naming the output.
 
-    An output that is not required may be null. Raises OutputInvalid naming the output.
+    An output that is not `required` and cannot be evaluated is null: it may speak of a task that did not run.
+    """
+    values: dict[str, Any] = {}
+    for output in declared.outputs if isinstance(declared, Flow) else declared:
+        try:
+            values[output.id] = evaluated(output.value)
+        except ExpressionError as error:
+            if output.required:
+                raise ExpressionError(f"output `{output.id}`: {error}", code=error.code, line=error.line) from None
+            values[output.id] = None
+    return values
+
+
+def typed_outputs(
+    declared: Flow | Sequence[Output], values: Mapping[str, Any], *, encrypt: input_types.Encrypt | None = None
+) -> dict[str, Any]:
+    """The outputs as they are stored and handed on: converted by `type`, those without a type as they are.
+
+    `values`: evaluated, by output id. A required output of a type may not be null. `encrypt`: how SECRET outputs are stored.
+    Raises OutputInvalid naming the first output that does not fit.
     """
     found: dict[str, Any] = {}
-    for output in outputs:
-        value = values.get(output.id)
-        if value is None and output.type is not None and output.required:
-            raise OutputInvalid(f"`{output.id}`: expected a value of type {output.type}, found none")
-        if value is None or output.type is None:
-            found[output.id] = value
-            continue
-        extra = {} if output.item_type is None else {"itemType": output.item_type}
-        try:
-            found[output.id] = input_types.parse(Input(output.id, output.type, extra=extra), value)
-        except InputInvalid as error:
-            raise OutputInvalid(f"`{output.id}`: {error}") from None
+    for output in declared.outputs if isinstance(declared, Flow) else declared:
+        found[output.id] = _typed(output, values.get(output.id), encrypt)
     return found
+
+
+def _typed(output: Output, value: Any, encrypt: input_types.Encrypt | None) -> Any:
+    if output.type is None:
+        return value
+    if value is None:
+        if output.required:
+            raise OutputInvalid(output.id, "missing required output", "null")
+        return None
+    # The rules of an input of that type, without bounds and choices: an output has none.
+    extra = {"itemType": output.item_type or "STRING"} if output.type in ("ARRAY", "MULTISELECT") else {}
+    as_input = Input(id=output.id, type=output.type, required=output.required, extra=extra)
+    try:
+        return input_types.stored(as_input, input_types.parse(as_input, value), encrypt)
+    except InputInvalid as fault:
+        received = input_types.HIDDEN if output.type == "SECRET" else input_types.shown(value)
+        raise OutputInvalid(output.id, fault.reason, received) from None
