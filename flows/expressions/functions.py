@@ -213,7 +213,7 @@ def iteration_output(frame: Frame, task_id: Any = None, iteration: Any = None) -
     here = taskrun.get("iteration") if isinstance(taskrun, Mapping) else None
     if not isinstance(here, int):
         raise ExpressionError("`iterationOutput` works inside a loop only", code="expression.arguments")
-    wanted = here - 1 if iteration is None else int(iteration) if str(iteration).isdecimal() else -1
+    wanted = here - 1 if iteration is None else _whole(iteration)
     if wanted < 0:
         raise ExpressionError("`iterationOutput`: there is no iteration before the first", code="expression.range")
     name = task_id if task_id is not None else task.get("id") if isinstance(task, Mapping) else None
@@ -231,6 +231,13 @@ def iteration_output(frame: Frame, task_id: Any = None, iteration: Any = None) -
     frame.budget.elements(len(found))
     result = list(found.values())[wanted]
     return result.get("value") if isinstance(result, Mapping) else None
+
+
+def _whole(value: Any) -> int:
+    """A count as integer or digits; -1 for anything else."""
+    if isinstance(value, str):
+        return int(value) if value.isdecimal() and value.isascii() and len(value) < 10 else -1
+    return value if isinstance(value, int) and not isinstance(value, bool) else -1
 
 
 @function("loopOutputs", "outputs name")

@@ -35,6 +35,21 @@ def kind_of(value: Any) -> str:
     return f"a {type(value).__name__}"
 
 
+BRIEF_CHARACTERS = 200
+
+
+def brief(value: Any) -> str:
+    """A key or argument for an error message: texts and numbers as they are, cut short; of all else only its kind.
+
+    Whole values are never shown: one that holds itself many times over would take for ever to write out.
+    """
+    if isinstance(value, str):
+        return value if len(value) <= BRIEF_CHARACTERS else value[:BRIEF_CHARACTERS] + "…"
+    if isinstance(value, (bool, float)) or (isinstance(value, int) and value.bit_length() <= 128):
+        return to_text(value, Budget())
+    return kind_of(value)
+
+
 def type_error(what: str, value: Any) -> ExpressionError:
     """`what` names the operation and what it expects; the found type is added."""
     return ExpressionError(f"{what}, found {kind_of(value)}", code="expression.type")
