@@ -19,7 +19,7 @@ from typing import Any
 from flows.errors import ExpressionError
 from flows.expressions import Budget, Scope, Template
 from flows.expressions.ambient import make_ambient
-from flows.expressions.registry import FILTERS, FUNCTIONS, TESTS
+from flows.expressions.registry import FILTERS, FUNCTIONS, TESTS, Builtin
 from flows.limits import EXPRESSION_OUTPUT_BYTES_MAX
 
 CANARY = "canary-6f1d"
@@ -349,7 +349,8 @@ class Generator:
         if kind < 6:
             return f"({inner(depth - 1)} {self._pick(OPERATORS)} {inner(depth - 1)})"
         if kind < 8:
-            return f"{self._pick(self._functions)}({self._arguments(depth)})"
+            name = self._pick(self._functions)
+            return f"{name}({self._fitting(FUNCTIONS.get(name), depth)})"
         if kind == 8:
             return f"({inner(depth - 1)}).{self._pick(METHODS)}({self._arguments(depth)})"
         if kind == 9:
@@ -368,7 +369,14 @@ class Generator:
 
     def _filter(self) -> str:
         name = self._pick(self._filters)
-        return name if self._random.random() < 0.3 else f"{name}({self._arguments(1)})"
+        return f"{name}({self._fitting(FILTERS[name], 2)})"
+
+    def _fitting(self, builtin: Builtin | None, depth: int) -> str:
+        """Arguments, mostly as many as are wanted."""
+        if builtin is None or builtin.variadic or self._random.random() < 0.1:
+            return self._arguments(depth)
+        count = self._random.randint(builtin.required, len(builtin.parameters))
+        return ", ".join(self._expression(depth - 2) for _ in range(count))
 
     def _arguments(self, depth: int) -> str:
         count = self._random.randrange(4)

@@ -35,16 +35,8 @@ def number(frame: Frame, value: Any, kind: Any = None) -> Any:
     text = value.strip()
     if len(text) > NUMBER_CHARACTERS_MAX:
         raise ExpressionError(f"`number` reads at most {NUMBER_CHARACTERS_MAX} characters", code="expression.range")
-    wanted = kind.upper() if isinstance(kind, str) else kind
-    if (kind is not None and not isinstance(kind, str)) or wanted not in (
-        None,
-        "INT",
-        "FLOAT",
-        "LONG",
-        "DOUBLE",
-        "BIGDECIMAL",
-        "BIGINTEGER",
-    ):
+    wanted = kind.upper() if isinstance(kind, str) else None
+    if kind is not None and wanted not in ("INT", "FLOAT", "LONG", "DOUBLE", "BIGDECIMAL", "BIGINTEGER"):
         raise ExpressionError(f"`number` does not know the type `{brief(kind)}`", code="expression.arguments")
     try:
         if re.fullmatch(r"[-+]?(?:0[xX]|#)[0-9a-fA-F]+", text):

@@ -109,6 +109,7 @@ class _Reader:
             if not self._peek("::"):
                 return value
             self.position += 2
+            self.budget.spend(1)
 
     def _one(self, depth: int, *, inside_sexp: bool) -> tuple[Any, bool]:
         """A value, and whether it may turn out to be an annotation of the next one."""
