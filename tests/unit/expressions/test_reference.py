@@ -389,11 +389,8 @@ FUNCTION_ROWS = [
         "{{ isDayWeekInMonth('2025-01-06', 'MONDAY', 'FIRST') }}{{ isDayWeekInMonth(day, 'WEDNESDAY', 'LAST') }}",
         "truetrue",
     ),
-    (
-        "isLastWorkingDay",
-        "{{ isLastWorkingDay('2024-03-29') }}{{ isLastWorkingDay('2024-03-30', 'MONDAY, SATURDAY') }}{{ isLastWorkingDay('2024-03-31') }}",
-        "truetruefalse",
-    ),
+    ("isLastWorkingDay", "{{ isLastWorkingDay('2024-03-29') }}{{ isLastWorkingDay('2024-03-31') }}", "truefalse"),
+    ("isLastWorkingDay of a text", "{{ isLastWorkingDay('2024-03-30', 'MONDAY, SATURDAY') }}", "true"),
     ("isLastWorkingDay of a list", "{{ isLastWorkingDay('2024-03-30', ['SATURDAY']) }}", "true"),
     ("dayOfWeek", "{{ dayOfWeek(day) }}", "WEDNESDAY"),
     (
