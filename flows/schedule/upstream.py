@@ -117,8 +117,8 @@ class FlowTriggerRule:
         verdict = ask(self.conditions, context)
         verdict = gate(self.trigger.when, context) if verdict.holds else verdict
         if not verdict.holds:
-            warnings = (verdict.error.message,) if verdict.error is not None else ()
-            return Followed(reason=Reason("condition_false"), warnings=warnings)
+            said = (verdict.error.message,) if verdict.error is not None else ()
+            return Followed(reason=Reason("condition_false"), warnings=said)
         zone = self.server.zone
         passages = [(one, one.pass_(upstream, windows.get(one.key), context, now, zone)) for one in self.gates]
         warnings = tuple(warning for _, passage in passages for warning in passage.warnings)

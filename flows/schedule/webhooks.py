@@ -29,7 +29,7 @@ from flows.schedule.webhook_trigger import Webhook
 from flows.spec.model import Trigger
 
 SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization", "x-gitlab-token"})
-"""Headers that carry credentials. Conditions and inputs may read them; the execution does not keep them, because people see it."""
+"""Headers that carry credentials. Conditions and inputs may read them; the execution, which people see, does not keep them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,15 +137,14 @@ class WebhookRule:
         verdict = ask(self.conditions, context)
         verdict = gate(self.trigger.when, context) if verdict.holds else verdict
         if not verdict.holds:
-            warnings = (verdict.error.message,) if verdict.error is not None else ()
-            return Received(None, Reason("condition_false"), warnings, replay)
+            said = (verdict.error.message,) if verdict.error is not None else ()
+            return Received(None, Reason("condition_false"), said, replay)
         labels, warnings = rendered_labels(self.trigger.labels, context)
         failure = None
         inputs: Any = {}
         try:
-            inputs = (
-                render_value(self.trigger.inputs, Scope(context.variables, self.server.functions)) if self.trigger.inputs else {}
-            )
+            if self.trigger.inputs:
+                inputs = render_value(self.trigger.inputs, Scope(context.variables, self.server.functions))
         except HeadraceError as error:
             failure = Failure(error.code, f"the inputs of the trigger `{self.trigger.id}` cannot be rendered: {error}")
         key = f"{trigger_key(self.flow, self.trigger)}@call:{call.id}"
