@@ -10,7 +10,7 @@ key. Nothing fires twice: a firing leaves a state whose next date is later.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
@@ -202,7 +202,10 @@ class ScheduleRule:
         dates = {"date": due, "next": following, "previous": self._accepted(due, forward=False)}
         context = self._context({name: iso(at, self.zone) for name, at in dates.items() if at is not None})
         verdict = self._asked(context)
-        passed = self._passed(state, due, now)
+        if following is not None and not self.conditional and self.late is None and state.backfill is None:
+            passed = replace(state, evaluated_at=due, next_at=following)
+        else:
+            passed = self._passed(state, due, now)
         if verdict.error is None and not verdict.holds:
             return Look(passed, reason=Reason("condition_false", {"at": iso(due), "until": _text(passed.next_at)}))
         if verdict.error is not None:
@@ -270,6 +273,19 @@ class ScheduleRule:
         over = replace(state, backfill=None, next_at=restored)
         return over if restored is not None else replace(over, next_at=self._following(over, now))
 
+    def instants(self, after: datetime, until: datetime) -> Iterator[datetime]:
+        """The instants later than one and not later than another at which `look` fires when nothing ever waits, in order.
+
+        One whose conditions cannot be told is among them: it becomes a FAILED execution.
+        """
+        conditional = self.conditional
+        candidate = self.timetable.next(after)
+        while candidate is not None and candidate <= until:
+            verdict = self._asked_at(candidate) if conditional else None
+            if verdict is None or verdict.holds or verdict.error is not None:
+                yield candidate
+            candidate = self.timetable.next(candidate)
+
     # Searching ----------------------------------------------------------------------------------------------------------
 
     def _next(self, after: datetime, now: datetime) -> datetime:
@@ -277,7 +293,7 @@ class ScheduleRule:
         candidate = self.timetable.next(after)
         if candidate is None:
             return max(now, after) + NEVER_AGAIN
-        if not self._conditional:
+        if not self.conditional:
             return candidate
         for _ in range(CANDIDATES_MAX):
             verdict = self._asked_at(candidate)
@@ -295,7 +311,7 @@ class ScheduleRule:
         """The nearest instant after or before another one that the conditions accept (trap 3), within ten years."""
         step = self.timetable.next if forward else self.timetable.previous
         candidate = step(at)
-        if not self._conditional:
+        if not self.conditional:
             return candidate
         for _ in range(CANDIDATES_MAX):
             if candidate is None or abs(candidate - at) > SEARCHED:
@@ -307,7 +323,8 @@ class ScheduleRule:
         return None
 
     @property
-    def _conditional(self) -> bool:
+    def conditional(self) -> bool:
+        """Whether an instant may be refused."""
         return bool(self.conditions) or self.trigger.when is not None
 
     def _asked_at(self, candidate: datetime) -> Verdict:
