@@ -8,10 +8,10 @@ from pathlib import Path
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from cli.failures import CommandFailed
 from flows.schedule.due import Server
+from flows.schedule.facts import iso
 from flows.schedule.simulation import SchedulePlan, simulate_schedules
 from flows.schedule.zones import zone_of
 from flows.spec.model import Flow
@@ -38,8 +38,8 @@ def schedules(files: list[Path], start: str, days: int, zone: str, seed: int, ou
 def plan_json(plan: SchedulePlan) -> str:
     """The plan as JSON, the same bytes for the same plan."""
     data = {
-        "start": plan.start.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "end": plan.end.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "start": iso(plan.start, UTC),
+        "end": iso(plan.end, UTC),
         "firings": [firing.to_json() for firing in plan.firings],
         "unplanned": [
             {"namespace": one.namespace, "flowId": one.flow_id, "triggerId": one.trigger_id, "reason": one.reason}
@@ -51,24 +51,24 @@ def plan_json(plan: SchedulePlan) -> str:
 
 def _print(plan: SchedulePlan) -> None:
     console = Console(highlight=False, soft_wrap=True)
-    table = Table("at", "in its zone", "flow", "trigger", "inputs", box=None, pad_edge=False)
+    rows = [("at", "in its zone", "flow", "trigger", "inputs")]
     for firing in plan.firings:
         inputs = f"FAILED: {firing.failure}" if firing.failure else ", ".join(f"{k}={v}" for k, v in firing.inputs.items())
-        at = firing.to_json()["at"]
-        table.add_row(at, firing.local, f"{firing.namespace}/{firing.flow_id}", firing.trigger_id, inputs)
-    console.print(table)
+        rows.append((iso(firing.at), firing.local, f"{firing.namespace}/{firing.flow_id}", firing.trigger_id, inputs))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        console.print("  ".join([*cells, row[4]]).rstrip(), markup=False)
     for one in plan.unplanned:
         console.print(f"{one.namespace}/{one.flow_id} {one.trigger_id}: {one.reason}", markup=False)
-    console.print(f"{len(plan.firings)} firings from {plan.start.isoformat()} to {plan.end.isoformat()}", markup=False)
+    console.print(f"{len(plan.firings)} firings from {iso(plan.start)} to {iso(plan.end)}", markup=False)
 
 
 def _start(text: str) -> datetime:
     try:
         start = datetime.fromisoformat(text)
     except ValueError:
-        raise CommandFailed(
-            f"--from: expected a date such as 2026-01-01 or 2026-01-01T00:00:00Z, found `{text}`", status=2
-        ) from None
+        raise CommandFailed(f"--from: expected a date such as 2026-01-01T00:00:00Z, found `{text}`", status=2) from None
     return start if start.tzinfo is not None else start.replace(tzinfo=UTC)
 
 

@@ -12,10 +12,9 @@ from pydantic import Field, field_validator, model_validator
 
 from flows.errors import ExpressionError
 from flows.expressions import regexes
-from flows.plugins import Properties, TriggerKind
+from flows.plugins import Properties, TriggerKind, TriggerType
 from flows.schedule.execution_conditions import StateName
 from flows.schedule.label_match import Labels, OwnLabels
-from flows.schedule.schedule_trigger import CoreTrigger
 from flows.schedule.windows import TimeWindow, Window
 
 WITHOUT_VALUE = ("IS_TRUE", "IS_FALSE", "IS_NULL", "IS_NOT_NULL")
@@ -138,7 +137,7 @@ class FlowOutputs(Properties):
     outputs: dict[str, Any] | None = None
 
 
-class Flow(CoreTrigger):
+class Flow(TriggerType):
     """Starts an execution when executions of other flows reach a state. An execution never triggers its own flow."""
 
     types: ClassVar[tuple[str, ...]] = ("io.kestra.plugin.core.trigger.Flow",)

@@ -14,14 +14,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import ValidationError
-
 from flows.errors import HeadraceError
 from flows.expressions import Scope, render_value
 from flows.plugins import ConditionType
 from flows.schedule.conditions import Register, ask
 from flows.schedule.context import ConditionContext
-from flows.schedule.due import DEFAULT_SERVER, RuleInvalid, Server, gate, rendered_labels
+from flows.schedule.due import DEFAULT_SERVER, Server, conditions_of, gate, rendered_labels, shaped
 from flows.schedule.facts import FlowFacts, trigger_key
 from flows.schedule.signatures import Verification, check, replay_key
 from flows.schedule.state import Failure, Firing, Reason
@@ -92,11 +90,8 @@ class WebhookRule:
         cls, trigger: Trigger, flow: FlowFacts, server: Server = DEFAULT_SERVER, register: Register | None = None
     ) -> WebhookRule:
         """The rule of a Webhook trigger. `server.functions` gives `secret`. Raises RuleInvalid."""
-        try:
-            read = Webhook.model_validate(dict(trigger.properties), context={"conditions": register})
-        except ValidationError as error:
-            raise RuleInvalid(f"the trigger `{trigger.id}` cannot be used: {error.errors(include_url=False)[0]['msg']}") from None
-        conditions = tuple(read.conditions or ())
+        read = shaped(Webhook, trigger)
+        conditions = conditions_of(trigger, register)
         return cls(
             trigger,
             flow,
