@@ -59,6 +59,8 @@ class UpstreamExecution:
     attempts: Sequence[Sequence[str]] = ()
     started_at: datetime | None = None
     kind: str = "NORMAL"
+    change: str = ""
+    """Which change of state this is, when a state may be reached again (after a restart), e.g. its number in the history."""
 
     def label(self, key: str) -> str | None:
         """The value of a label, or None."""

@@ -157,7 +157,7 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def rules_hold(self) -> None:
         if self.simulation is not None:
-            invariants.check(self.sim.execution, self.sim.flow, None, self.sim.waits())
+            invariants.check(self.sim.execution, self.sim.flow, None, self.sim.waits(self.sim.execution.id))
 
     @invariant()
     def every_task_run_is_where_it_belongs(self) -> None:
