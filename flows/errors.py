@@ -3,6 +3,7 @@
     HeadraceError
     ├── FlowInvalid            a source that is no flow; carries every problem found
     ├── InputInvalid           inputs of an execution that do not fit the flow
+    ├── OutputInvalid          outputs of an execution that do not fit the flow
     ├── ExpressionError        a template that cannot be parsed or evaluated
     └── MachineError           a broken invariant: a fault of ours, never of the user
 
@@ -47,6 +48,18 @@ class InputInvalid(HeadraceError):
     def __init__(self, input_id: str, reason: str, received: object) -> None:
         super().__init__(f"Invalid input for `{input_id}`, {reason}, but received `{received}`")
         self.input_id = input_id
+        self.reason = reason
+
+
+class OutputInvalid(HeadraceError):
+    """A value of a flow output does not fit its declaration; the execution fails (flow-language §7)."""
+
+    code = "output.invalid"
+
+    def __init__(self, output_id: str, reason: str, received: object) -> None:
+        super().__init__(f"Invalid output for `{output_id}`, {reason}, but received `{received}`")
+        self.output_id = output_id
+        self.reason = reason
 
 
 class ExpressionError(HeadraceError):

@@ -404,9 +404,13 @@ class LinearPattern:
 
     def captured(self, text: str, start: int, end: int, budget: Budget) -> list[str | None]:
         """The texts of group 0, 1, … of a match; None for groups that took no part."""
+        return [None if span is None else text[span[0] : span[1]] for span in self.captured_spans(text, start, end, budget)]
+
+    def captured_spans(self, text: str, start: int, end: int, budget: Budget) -> list[tuple[int, int] | None]:
+        """Start and end of group 0, 1, … of a match; None for groups that took no part."""
         slots = 2 * (self.groups + 1)
         if slots == 2:
-            return [text[start:end]]
+            return [(start, end)]
         code = self._anchored.code
         threads: list[tuple[int, tuple[int, ...]]] = [(0, (-1,) * slots)]
         best: tuple[int, ...] = (-1,) * slots
@@ -424,10 +428,10 @@ class LinearPattern:
                         break
                 elif here < end and one.accepts is not None and one.accepts(text[here]):
                     threads.append((index + 1, saved))
-        found: list[str | None] = [text[start:end]]
+        found: list[tuple[int, int] | None] = [(start, end)]
         for group in range(1, self.groups + 1):
             low, high = best[2 * group], best[2 * group + 1]
-            found.append(text[low:high] if low >= 0 and high >= low else None)
+            found.append((low, high) if low >= 0 and high >= low else None)
         return found
 
 

@@ -144,6 +144,13 @@ def to_json(value: Any, budget: Budget, drop_nulls: bool = True) -> str:
         raise ExpressionError("The value cannot be written as JSON", code="expression.type") from error
 
 
+def plain_value(value: Any, budget: Budget) -> Any:
+    """The same tree in types of JSON (times as ISO text), the value itself when it has no others. Charged as `to_json`."""
+    size, plain = _measured(value, False, {}, 0)
+    budget.produce(size)
+    return value if plain and isinstance(value, (dict, list, str, int, float, type(None))) else _json_ready(value, False)
+
+
 def measure(value: Any, budget: Budget) -> None:
     """Charges the whole tree below a value. Shared parts are looked at once and counted as often as they are reached."""
     budget.produce(_measured(value, False, {}, 0)[0])

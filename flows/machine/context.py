@@ -5,7 +5,7 @@ A sequence of a thousand tasks thus ships a thousand small contexts, not a thous
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from flows.machine.execution import Execution, TaskRun
 from flows.spec.model import Task
 
 if TYPE_CHECKING:
-    from flows.machine.decide import World
+    from flows.machine.world import World
 
 
 def iso(at_us: int) -> str:
@@ -42,30 +42,76 @@ def variables(
             "tenantId": execution.tenant,
         }
     if want("execution"):
-        found["execution"] = {
-            "id": execution.id,
-            "startDate": iso(execution.created_at),
-            "originalId": execution.original_id or execution.id,
-            "state": execution.state.value,
-        }
+        found["execution"] = execution_root(execution)
     if want("inputs") and execution.inputs:
         found["inputs"] = execution.inputs
     if want("vars") and (world.flow.variables or execution.variables):
         found["vars"] = {**world.flow.variables, **execution.variables}
     if want("labels"):
         found["labels"] = labels_map(execution.labels)
-    if want("trigger") and execution.trigger:
-        found["trigger"] = execution.trigger.get("variables", {})
+    if execution.trigger:
+        _trigger_roots(found, want, execution.trigger)
     if want("outputs"):
-        found["outputs"] = world.outputs(execution, None if names.outputs is None or wanted is None else names.outputs)
+        found["outputs"] = outputs_root(names, world, execution, run)
     if want("tasks"):
-        found["tasks"] = world.states(execution)
+        found["tasks"] = world.lookup.states(execution)
+    if execution.loop is not None and want("item"):
+        found["item"] = execution.loop["item"]
+    if execution.failure is not None and want("error"):
+        found["error"] = execution.failure
+    for root, value in world.roots.items():
+        if want(root):
+            found.setdefault(root, value)
     if task is not None and run is not None:
         _task_roots(found, want, execution, task, run)
     return found
 
 
-def _task_roots(found: dict[str, Any], want: Any, execution: Execution, task: Task, run: TaskRun) -> None:
+def execution_root(execution: Execution) -> dict[str, Any]:
+    """`execution` in expressions; its end and outputs once it has them."""
+    found: dict[str, Any] = {
+        "id": execution.id,
+        "startDate": iso(execution.created_at),
+        "originalId": execution.original_id or execution.id,
+        "state": execution.state.value,
+    }
+    if execution.ended_at is not None:
+        found["endDate"] = iso(execution.ended_at)
+    if execution.outputs is not None:
+        found["outputs"] = execution.outputs
+    return found
+
+
+def outputs_root(names: Names, world: World, execution: Execution, run: TaskRun | None) -> dict[str, Any]:
+    """`outputs` in expressions: from the execution while it holds them, else looked up, and only what is named.
+
+    An iteration of a Loop sees what its parent's tasks put out under its own (execution-semantics §7.3).
+    """
+    task_ids = None if names.outputs is None or names.roots is None else names.outputs
+    if execution.known_outputs is not None:
+        found = execution.known_outputs.nested(None if task_ids is None else sorted(task_ids))
+    elif task_ids is None or run is None or not names.positions:
+        found = world.lookup.outputs(execution, task_ids)
+    else:
+        path = run.path if run.value is None else (*run.path, run.value)
+        here = names.outputs_here_at(len(path))
+        found = world.lookup.outputs_here(execution, here, path) if here else {}
+        others = task_ids - here
+        if others:
+            found = {**world.lookup.outputs(execution, others), **found}
+    inherited = execution.loop.get("outputs") if execution.loop is not None else None
+    return {**inherited, **found} if inherited else found
+
+
+def _trigger_roots(found: dict[str, Any], want: Callable[[str], bool], trigger: Mapping[str, Any]) -> None:
+    variables: Mapping[str, Any] = trigger.get("variables") or {}
+    if want("trigger"):
+        found["trigger"] = {**variables, "_context": {"id": trigger.get("id"), "type": trigger.get("type")}}
+    if want("schedule") and "date" in variables:
+        found["schedule"] = dict(variables)  # the older name of a schedule's variables
+
+
+def _task_roots(found: dict[str, Any], want: Callable[[str], bool], execution: Execution, task: Task, run: TaskRun) -> None:
     if want("task"):
         found["task"] = {"id": task.id, "type": task.type}
     if want("taskrun"):

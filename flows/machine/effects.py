@@ -84,6 +84,8 @@ class Effects:
 
     created: dict[str, TaskRun] = field(default_factory=dict)
     changed: dict[str, TaskRun] = field(default_factory=dict)
+    reported: dict[str, TaskRun] = field(default_factory=dict)
+    """Task runs that a worker reported, over already. Their ids are the worker's: one that is stored is not stored again."""
     hand_outs: dict[str, HandOut] = field(default_factory=dict)
     """By task run: what waits for a worker from now on."""
     withdrawn: set[str] = field(default_factory=set)

@@ -144,10 +144,11 @@ class TaskRun:
 class Execution:
     """One run of a flow revision. `runs` holds the task runs that are not over, by id.
 
-    `parent_id`: the execution it was replayed from; `original_id`: root of that chain. `waiter`: (execution, task run, position)
-    of the task that started it and waits for its end. `loop`: for an iteration of a Loop, {"taskId", "item", "outputs"}.
-    `cause`: why it exists, {"kind": "api" | "trigger" | "webhook" | "flow" | "backfill" | "subflow" | "item" | "loop" | "replay"
-    | "retry" | "test", …}. `held`: task runs to hand out when it may go on. `paused`: by hand.
+    `parent_id`: the execution it was replayed from; `original_id`: root of that chain. `started_by`: the execution whose task
+    started it (Subflow, ForEachItem, Loop); `waiter`: (execution, task run, position) of that task when it waits for the end.
+    `loop`: for an iteration of a Loop, {"taskId", "item", "outputs"}. `cause`: why it exists, {"kind": "api" | "trigger" |
+    "webhook" | "flow" | "backfill" | "subflow" | "item" | "loop" | "replay" | "retry" | "test", …}. `held`: task runs to hand
+    out when it may go on. `paused`: by hand.
     """
 
     tenant: str
@@ -172,9 +173,13 @@ class Execution:
     started_at: int | None = None
     ended_at: int | None = None
     retrying: int = 0
+    pausing: int = 0
+    stopped: int = 0
+    """Open task runs that are RETRYING, PAUSED, in BREAKPOINT (see `count`)."""
     kind: str = "NORMAL"
     schedule_at: int | None = None
     cause: dict[str, Any] | None = None
+    started_by: str | None = None
     waiter: tuple[str, str, int | None] | None = None
     loop: dict[str, Any] | None = None
     attempt_number: int = 1
@@ -183,6 +188,8 @@ class Execution:
     breakpoints: list[str] = field(default_factory=list)
     held: list[str] = field(default_factory=list)
     paused: bool = False
+    failure: dict[str, Any] | None = None
+    """The last task run that failed for good, {"taskId", "message"}: what error handlers see as `error`."""
     runs: dict[str, TaskRun] = field(default_factory=dict)
     known_outputs: KnownOutputs | None = None
     """Outputs so far; None = not held here, look them up. A new execution begins with an empty one."""
@@ -217,6 +224,8 @@ class Execution:
             found["held"] = list(self.held)
         if self.paused:
             found["paused"] = True
+        if self.failure is not None:
+            found["failure"] = self.failure
         return found
 
     def load_extra(self, data: Mapping[str, Any]) -> None:
@@ -229,3 +238,11 @@ class Execution:
         self.breakpoints = list(data.get("breakpoints", ()))
         self.held = list(data.get("held", ()))
         self.paused = data.get("paused", False)
+        self.failure = data.get("failure")
+
+    def count(self) -> None:
+        """Counts anew how many open task runs are being retried, paused, or at a breakpoint."""
+        states = [run.state for run in self.runs.values()]
+        self.retrying = states.count(State.RETRYING)
+        self.pausing = states.count(State.PAUSED)
+        self.stopped = states.count(State.BREAKPOINT)

@@ -37,6 +37,18 @@ class KnownOutputs:
         if tree is not None or len(entries) == 1:
             nest_outputs(self._trees, run.task_id, run.path, run.value, run.outputs)
 
+    def forget(self, task_ids: Iterable[str], prefix: tuple[str, ...]) -> None:
+        """Drops the outputs of these tasks below the loop values `prefix`."""
+        for task_id in task_ids:
+            entries = self._entries.get(task_id, [])
+            kept = [entry for entry in entries if entry[1][: len(prefix)] != prefix]
+            if len(kept) != len(entries):
+                self.count -= len(entries) - len(kept)
+                self._trees.pop(task_id, None)
+                self._entries[task_id] = kept
+                if not kept:
+                    del self._entries[task_id]
+
     def nested(self, task_ids: Iterable[str] | None) -> dict[str, Any]:
         """The outputs of these tasks; None = of all. Tasks without outputs are absent."""
         if task_ids is None:

@@ -6,21 +6,20 @@ its own: the same flow, answers and seed give the same task runs, to the last id
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
-from flows.errors import MachineError
-from flows.expressions import Scope, render_value
-from flows.machine import invariants
+from flows.errors import ExpressionError, MachineError
+from flows.expressions import Scope, render_value, truthy
 from flows.machine.context import nest_outputs
-from flows.machine.decide import World, decide
 from flows.machine.effects import Effects, HandOut
-from flows.machine.events import Created, Event, Finished, Kill, Lost, Started, TimerFired
+from flows.machine.events import Created, Event, Finished, Kill, Lost, Reported, Started, SubRun
 from flows.machine.execution import Execution, TaskRun
-from flows.machine.states import State
+from flows.machine.house import Held, House
+from flows.machine.orders import type_name
+from flows.machine.states import FROZEN, State
 from flows.spec.model import Flow
 
 SECOND_US = 1_000_000
@@ -45,6 +44,7 @@ class Answer:
     told: bool = True
     silent: bool = False
     repeats: int = 0
+    reports: tuple[SubRun, ...] = ()
 
 
 Answers = Callable[[HandOut, Random], Answer]
@@ -69,53 +69,156 @@ def scripted(script: Mapping[str, Answer | list[Answer]], otherwise: Answer | No
     return answer
 
 
-def echo(hand_out: HandOut) -> Answer:
-    """Success, with the task's `format` rendered as the output `value` where it has one."""
-    written = hand_out.task.properties.get("format")
-    return Answer(outputs=None if written is None else {"value": render_value(written, Scope(hand_out.context))})
+def echo(hand_out: HandOut, functions: Mapping[str, Callable[..., Any]] | None = None) -> Answer:
+    """What the cheap core tasks do: Return gives its `format`, OutputValues its `values`, Fail fails; anything else succeeds."""
+    properties = hand_out.task.properties
+    scope = Scope(hand_out.context, functions or {})
+    kind = type_name(hand_out.task)
+    try:
+        if kind == "Fail":
+            condition = properties.get("condition")
+            if condition is None or truthy(render_value(condition, scope)):
+                message = str(render_value(properties.get("errorMessage", "Task failure"), scope))
+                return Answer(State.FAILED, error={"code": "task.fail", "message": message})
+            return Answer()
+        if kind == "OutputValues":
+            return Answer(outputs={"values": render_value(properties.get("values"), scope)})
+        written = properties.get("format")
+        if written is None:
+            render_value({name: value for name, value in properties.items() if name == "message"}, scope)
+            return Answer()
+        return Answer(outputs={"value": render_value(written, scope)})
+    except ExpressionError as error:
+        return Answer(State.FAILED, error={"code": error.code, "message": str(error)})
 
 
-@dataclass(slots=True)
-class Simulation:
-    """One execution. `runs`: every task run it ever had, in order of creation; `steps`: events applied so far."""
+class Player:
+    """The imagined workers: `answers` says what becomes of an attempt; what needs files or a directory is done here."""
 
-    flow: Flow
-    answers: Answers
-    random: Random
-    inputs: dict[str, Any] = field(default_factory=dict)
-    labels: list[dict[str, str]] = field(default_factory=list)
-    functions: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
-    slots: int | None = None
-    """Attempts the worker takes at a time; None = all."""
-    checked: bool = True
-    now: int = 0
-    steps: int = 0
-    execution: Execution = field(init=False)
-    runs: dict[str, TaskRun] = field(default_factory=dict)
-    waiting: dict[str, HandOut] = field(default_factory=dict)
-    held: dict[str, HandOut] = field(default_factory=dict)
-    timers: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
-    """(task run, kind) → (attempt, due)."""
-    last: Effects = field(default_factory=Effects)
-    _heap: list[tuple[int, int, Event]] = field(default_factory=list)
-    _order: int = 0
-    _ids: int = 0
+    def __init__(self, answers: Answers) -> None:
+        self.answers = answers
 
-    def __post_init__(self) -> None:
-        self.execution = Execution(
-            tenant="main",
-            id="execution",
-            namespace=self.flow.namespace,
-            flow_id=self.flow.id,
-            revision=1,
-            state=State.CREATED,
-            history=[(State.CREATED.value, self.now)],
-            created_at=self.now,
-            inputs=dict(self.inputs),
-            labels=list(self.labels),
-        )
+    def take(self, house: House, execution: Execution, hand_out: HandOut) -> list[tuple[int, Event]]:
+        """Everything the workers will say about an attempt they take now."""
+        answer = self.answer(house, hand_out)
+        run_id, attempt, now = hand_out.run.id, hand_out.attempt, house.now
+        if answer.silent:
+            return [(now, Started(run_id, attempt, "worker"))] if answer.told else []
+        begins = now + int(answer.wait_seconds * SECOND_US)
+        took = int(answer.seconds * SECOND_US)
+        messages: list[tuple[int, Event]] = []
+        if answer.told:
+            messages.append((begins, Started(run_id, attempt, "worker")))
+        if answer.reports:
+            messages.append((begins + took, Reported(run_id, attempt, tuple(answer.reports))))
+        if answer.state is None:
+            messages.append((begins + took, Lost(run_id, attempt, "worker", "the worker is gone")))
+        else:
+            error = None if answer.error is None else dict(answer.error)
+            outputs = None if answer.outputs is None else dict(answer.outputs)
+            messages.append((begins + took, Finished(run_id, attempt, "worker", answer.state, took, outputs, None, error)))
+        late = [
+            (at + 1 + house.random.randrange(10 * SECOND_US) * (again + 1), event)
+            for at, event in messages
+            for again in range(answer.repeats)
+        ]
+        return messages + late
 
-    # -- what may be asked --------------------------------------------------------------------------------------------
+    def answer(self, house: House, hand_out: HandOut) -> Answer:
+        """What becomes of an attempt."""
+        kind = type_name(hand_out.task)
+        if kind == "WorkingDirectory":
+            return self._directory(house, hand_out)
+        if kind == "ForEachItem$ForEachItemSplit":
+            return _split(house, hand_out)
+        if kind == "ForEachItem$ForEachItemMergeOutputs":
+            uri = render_value(hand_out.task.properties.get("subflowOutputs"), Scope(hand_out.context, house.functions))
+            return Answer(outputs={"subflowOutputs": uri} if uri else None)
+        return self.answers(hand_out, house.random)
+
+    def _directory(self, house: House, hand_out: HandOut) -> Answer:
+        """A WorkingDirectory: its tasks one after the other, each with what the ones before gave."""
+        context = {**hand_out.context, "outputs": dict(hand_out.context.get("outputs", {}))}
+        reports: list[SubRun] = []
+        worst, seconds = State.SUCCESS, 0.0
+        run = hand_out.run
+        for position, child in enumerate(hand_out.task.branches.get("tasks", ())):
+            own = f"{run.id}-{hand_out.attempt}-{position}"
+            path = run.path if run.value is None else (*run.path, run.value)
+            seen = replace(run, id=own, task_id=child.id, parent_id=run.id, value=None, path=path, attempts=[], history=[])
+            context["task"] = {"id": child.id, "type": child.type}
+            try:
+                skipped = child.run_if is not None and not truthy(
+                    render_value(child.run_if, Scope(context, house.functions)) if isinstance(child.run_if, str) else child.run_if
+                )
+                answer = Answer(State.SKIPPED, 0) if skipped else self.answer(house, HandOut(seen, child, 1, "", context))
+            except ExpressionError as failure:
+                answer = Answer(State.FAILED, error={"code": failure.code, "message": str(failure)})
+            state = answer.state or State.FAILED
+            if state is State.FAILED and child.allow_failure:
+                state = State.WARNING
+            if state is State.WARNING and child.allow_warning:
+                state = State.SUCCESS
+            seconds += answer.seconds
+            outputs = None if answer.outputs is None else dict(answer.outputs)
+            error = None if answer.error is None else dict(answer.error)
+            reports.append(SubRun(own, child.id, state, int(answer.seconds * SECOND_US), outputs, error))
+            if outputs:
+                nest_outputs(context["outputs"], child.id, path, None, outputs)
+            if state is State.FAILED:
+                return Answer(State.FAILED, seconds, reports=tuple(reports))
+            worst = State.WARNING if state is State.WARNING else worst
+        return Answer(worst, seconds, reports=tuple(reports))
+
+
+def _split(house: House, hand_out: HandOut) -> Answer:
+    """The first part of a ForEachItem: the lines of a file in batches of so many rows."""
+    properties = hand_out.task.properties
+    uri = str(render_value(properties.get("items"), Scope(hand_out.context, house.functions)))
+    lines = house.files.get(uri)
+    if lines is None:
+        return Answer(State.FAILED, error={"code": "file.missing", "message": f"there is no file {uri[:200]}"})
+    batch = properties.get("batch") or {}
+    rows = int(batch.get("rows") or 1)
+    if batch.get("partitions"):
+        rows = max(1, -(-len(lines) // int(batch["partitions"])))
+    base = f"{uri}.{hand_out.run.id}"
+    batches = [lines[start : start + rows] for start in range(0, len(lines), rows)]
+    for number, part in enumerate(batches):
+        house.files[f"{base}.{number}"] = part
+    house.files[base] = [f"{base}.{number}" for number in range(len(batches))]
+    return Answer(outputs={"splits": base})
+
+
+class Simulation(House):
+    """A house with one flow and one execution of it, `execution`; further flows (its subflows) may stand beside."""
+
+    def __init__(
+        self,
+        flow: Flow,
+        answers: Answers,
+        random: Random,
+        inputs: dict[str, Any] | None = None,
+        *,
+        labels: Mapping[str, str] | None = None,
+        functions: Mapping[str, Callable[..., Any]] | None = None,
+        slots: int | None = None,
+        checked: bool = True,
+        beside: Iterable[Flow] = (),
+        files: Mapping[str, list[str]] | None = None,
+    ) -> None:
+        super().__init__([flow, *beside], Player(answers), random, functions=functions, slots=slots, checked=checked)
+        self.flow = flow
+        self.files.update(files or {})
+        key = (flow.namespace, flow.id)
+        pairs = tuple((labels or {}).items())
+        self.execution = self.create(key, inputs, execution_id="execution", labels=pairs, resolved=True)
+        self._heap.clear()
+
+    @property
+    def runs(self) -> dict[str, TaskRun]:
+        """Every task run the execution has, in order of creation."""
+        return self.executions[self.execution.id].runs
 
     @property
     def over(self) -> bool:
@@ -126,168 +229,52 @@ class Simulation:
         """Task runs of a task, in order of creation."""
         return [run for run in self.runs.values() if run.task_id == task_id]
 
-    def outline(self, *, histories: bool = False) -> str:
+    def outline(self, *, histories: bool = False, execution_id: str | None = None) -> str:
         """The task runs as text: one line each, indented below its parent, `[v]` = its value."""
-
-        def line(run: TaskRun) -> str:
-            shown = " ".join(state for state, _ in run.history) if histories else run.state
-            return f"{run.task_id}{'' if run.value is None else f'[{run.value}]'} {shown}"
-
-        children: dict[str | None, list[TaskRun]] = {}
-        for run in self.runs.values():
-            children.setdefault(run.parent_id, []).append(run)
-        states = " ".join(state for state, _ in self.execution.history) if histories else self.execution.state
-        lines = [str(states)]
-        open_: list[tuple[int, TaskRun]] = [(1, run) for run in reversed(children.get(None, []))]
-        while open_:
-            depth, run = open_.pop()
-            lines.append("  " * depth + line(run))
-            open_.extend((depth + 1, child) for child in reversed(children.get(run.id, [])))
-        return "\n".join(lines)
-
-    def waits(self) -> invariants.Waits:
-        """Where task runs wait now."""
-        retries = {run_id for run_id, kind in self.timers if kind == "retry"}
-        return invariants.Waits({*self.waiting, *self.held}, retries)
-
-    # -- what happens -------------------------------------------------------------------------------------------------
+        return outline(self.executions[execution_id or self.execution.id], histories=histories)
 
     def at(self, seconds: float, event: Event) -> None:
-        """`event` happens at that time."""
-        self._push(int(seconds * SECOND_US), event)
+        """`event` happens to the execution at that time."""
+        self.tell(int(seconds * SECOND_US), self.execution.id, event)
+
+    def apply(self, event: Event) -> Effects:
+        """One event of the execution, now, and nothing of what follows by itself. Returns what a store would keep."""
+        return self.happen(self.execution.id, event)
 
     def run(self, until: float | None = None) -> Execution:
         """Runs to the end, or until a time in seconds. Raises MachineError when a rule breaks or it waits for nobody."""
         if self.execution.state is State.CREATED and not self.steps:
-            self._push(self.now, Created())
-        while self._heap:
-            if until is not None and self._heap[0][0] > until * SECOND_US:
-                return self.execution
-            at, _, event = heapq.heappop(self._heap)
-            self.now = max(self.now, at)
-            if self._current(event):
-                self.apply(event)
-            if self.steps > EVENTS_MAX:
-                raise MachineError(f"execution of {self.flow.id} did not end within {EVENTS_MAX} events")
-        if until is None and not self.over:
+            self.tell(self.now, self.execution.id, Created())
+        self.go(None if until is None else int(until * SECOND_US), EVENTS_MAX)
+        waits = self.execution.state in FROZEN and self.execution.state is not State.CREATED
+        if until is None and not self.over and not waits:
             raise MachineError(f"execution of {self.flow.id} waits for nobody:\n{self.outline()}")
         return self.execution
 
-    def apply(self, event: Event) -> Effects:
-        """One event, now. Returns what would be stored."""
-        self.steps += 1
-        if isinstance(event, (Finished, Lost)):
-            self._let_go(event.task_run_id, event.attempt)
-        if isinstance(event, TimerFired):
-            timer = self.timers.get((event.task_run_id, event.kind))
-            if timer is not None and timer[0] == event.attempt:
-                del self.timers[event.task_run_id, event.kind]
-        effects = Effects()
-        decide(self.execution, event, self._world(effects), effects)
-        self._keep(effects)
-        if self.checked:
-            invariants.check(self.execution, self.flow, effects, self.waits())
-        self.last = effects
-        return effects
 
-    # -- the tables ---------------------------------------------------------------------------------------------------
+def outline(held: Held, *, histories: bool = False) -> str:
+    """The task runs of an execution as text: one line each, indented below its parent, `[v]` = its value."""
 
-    def _keep(self, effects: Effects) -> None:
-        self.runs.update(effects.created)
-        for run_id in effects.withdrawn:
-            self.waiting.pop(run_id, None)
-            self.held.pop(run_id, None)
-        for run_id in effects.timers_void:
-            self.timers.pop((run_id, "retry"), None)
-            self.timers.pop((run_id, "timeout"), None)
-        for timer in effects.timers:
-            self.timers[timer.task_run_id, timer.kind] = (timer.attempt, timer.due_at)
-            self._push(timer.due_at, TimerFired(timer.task_run_id, timer.attempt, timer.kind))
-        self.waiting.update(effects.hand_outs)
-        for run_id in sorted(effects.stopped & self.held.keys(), key=lambda name: self.runs[name].seq):
-            run = self.runs[run_id]
-            self._push(self.now, Finished(run_id, run.attempt, "worker", State.KILLED))
-        while self.waiting and (self.slots is None or len(self.held) < self.slots):
-            self._take(next(iter(self.waiting)))
+    def line(run: TaskRun) -> str:
+        shown = " ".join(state for state, _ in run.history) if histories else run.state
+        return f"{run.task_id}{'' if run.value is None else f'[{run.value}]'} {shown}"
 
-    def _take(self, run_id: str) -> None:
-        """The imagined worker takes a hand-out and decides what becomes of it."""
-        hand_out = self.waiting.pop(run_id)
-        self.held[run_id] = hand_out
-        answer = self.answers(hand_out, self.random)
-        if answer.silent:
-            if answer.told:
-                self._push(self.now, Started(run_id, hand_out.attempt, "worker"))
-            return
-        begins = self.now + int(answer.wait_seconds * SECOND_US)
-        took = int(answer.seconds * SECOND_US)
-        messages: list[tuple[int, Event]] = []
-        if answer.told:
-            messages.append((begins, Started(run_id, hand_out.attempt, "worker")))
-        if answer.state is None:
-            messages.append((begins + took, Lost(run_id, hand_out.attempt, "worker", "the worker is gone")))
-        else:
-            error = None if answer.error is None else dict(answer.error)
-            outputs = None if answer.outputs is None else dict(answer.outputs)
-            end = Finished(run_id, hand_out.attempt, "worker", answer.state, took, outputs, None, error)
-            messages.append((begins + took, end))
-        for at, event in messages:
-            self._push(at, event)
-            for late in range(answer.repeats):
-                self._push(at + 1 + self.random.randrange(10 * SECOND_US) * (late + 1), event)
-
-    def _let_go(self, run_id: str, attempt: int) -> None:
-        held = self.held.get(run_id)
-        if held is not None and held.attempt == attempt:
-            del self.held[run_id]
-        waiting = self.waiting.get(run_id)
-        if waiting is not None and waiting.attempt == attempt:
-            del self.waiting[run_id]
-
-    def _current(self, event: Event) -> bool:
-        """A void timer never fires."""
-        if not isinstance(event, TimerFired):
-            return True
-        timer = self.timers.get((event.task_run_id, event.kind))
-        return timer is not None and timer == (event.attempt, self.now)
-
-    def _push(self, at: int, event: Event) -> None:
-        self._order += 1
-        heapq.heappush(self._heap, (at, self._order, event))
-
-    def _world(self, effects: Effects) -> World:
-        return World(self.flow, self.now, self._new_id, self.random.random, _Memory(self.runs, effects.created), self.functions)
-
-    def _new_id(self) -> str:
-        self._ids += 1
-        return f"run{self._ids:06d}"
+    children: dict[str | None, list[TaskRun]] = {}
+    for run in sorted(held.runs.values(), key=_by_seq):
+        children.setdefault(run.parent_id, []).append(run)
+    execution = held.execution
+    states = " ".join(state for state, _ in execution.history) if histories else execution.state
+    lines = [str(states)]
+    open_: list[tuple[int, TaskRun]] = [(1, run) for run in reversed(children.get(None, []))]
+    while open_:
+        depth, run = open_.pop()
+        lines.append("  " * depth + line(run))
+        open_.extend((depth + 1, child) for child in reversed(children.get(run.id, [])))
+    return "\n".join(lines)
 
 
-class _Memory:
-    """Look-ups answered from all task runs of the simulation and those of the step under way."""
-
-    def __init__(self, runs: Mapping[str, TaskRun], fresh: Mapping[str, TaskRun]) -> None:
-        self._runs = runs
-        self._fresh = fresh
-
-    def _all(self) -> list[TaskRun]:
-        return sorted({**self._runs, **self._fresh}.values(), key=lambda run: run.seq)
-
-    def outputs(self, execution: Execution, task_ids: frozenset[str] | None) -> dict[str, Any]:
-        tree: dict[str, Any] = {}
-        for run in self._all():
-            if run.outputs and (task_ids is None or run.task_id in task_ids):
-                nest_outputs(tree, run.task_id, run.path, run.value, run.outputs)
-        return tree
-
-    def states(self, execution: Execution) -> dict[str, Any]:
-        tree: dict[str, Any] = {}
-        for run in self._all():
-            node = tree.setdefault(run.task_id, {})
-            if run.value is not None:
-                node = node.setdefault(run.value, {})
-            node["state"] = run.state.value
-        return tree
+def _by_seq(run: TaskRun) -> int:
+    return run.seq
 
 
 def run(
@@ -300,13 +287,18 @@ def run(
     slots: int | None = None,
     until: float | None = None,
     functions: Mapping[str, Callable[..., Any]] | None = None,
+    beside: Iterable[Flow] = (),
+    files: Mapping[str, list[str]] | None = None,
 ) -> Simulation:
     """Runs a flow to its end (or `until` a time in seconds) and gives everything that became of it.
 
-    `answers`: a script by task id, or a function that plays the worker; `kill_at`: when someone kills it.
+    `answers`: a script by task id, or a function that plays the worker; `kill_at`: when someone kills it; `beside`: flows it may
+    start; `files`: lines by URI.
     """
     played = answers if callable(answers) else scripted(answers or {})
-    simulation = Simulation(flow, played, Random(seed), inputs or {}, functions=functions or {}, slots=slots)
+    simulation = Simulation(
+        flow, played, Random(seed), inputs or {}, functions=functions, slots=slots, beside=beside, files=files
+    )
     if kill_at is not None:
         simulation.at(kill_at, Kill())
     simulation.run(until)

@@ -44,7 +44,7 @@ _ENDS = frozenset({S.SUCCESS, S.WARNING, S.FAILED, S.KILLED, S.CANCELLED})
 
 EXECUTION_TRANSITIONS: dict[State, frozenset[State]] = {
     # Any open state → FAILED: the execution was parked, because it could not be stored or its flow is gone.
-    S.CREATED: frozenset({S.RUNNING, S.QUEUED, S.KILLING, *_ENDS}),
+    S.CREATED: frozenset({S.RUNNING, S.QUEUED, S.RESTARTED, S.KILLING, *_ENDS}),
     S.QUEUED: frozenset({S.RUNNING, S.KILLING, *_ENDS}),
     S.RUNNING: frozenset({S.RETRYING, S.RETRIED, S.PAUSED, S.BREAKPOINT, S.KILLING, *_ENDS}),
     S.RETRYING: frozenset({S.RUNNING, S.PAUSED, S.BREAKPOINT, S.KILLING, S.RETRIED, *_ENDS}),

@@ -58,13 +58,18 @@ def _task_id(item: MapNode) -> str | None:
     return str(value) if value is not None and not isinstance(value, (list, dict)) else None
 
 
+def check_switch(block: FoundTask, findings: Findings) -> None:
+    """A Switch needs somewhere to go."""
+    if block.type is None or "cases" not in block.type.branches:
+        return
+    cases, defaults = block.node.get("cases"), block.node.get("defaults")
+    if not (isinstance(cases, MapNode) and cases.entries) and not (isinstance(defaults, ListNode) and defaults.items):
+        message = "No task defined, neither cases or default have any tasks"
+        findings.error("flow.no_tasks", message, block.node, block.path, "give `cases`, `defaults`, or both")
+
+
 def check_working_directory(found: list[FoundTask], block: FoundTask, findings: Findings) -> None:
     """The tasks of a WorkingDirectory run in order on its one worker: runnable ones only, without a choice of workers."""
-    listed = block.node.get("tasks")
-    if isinstance(listed, ListNode) and not listed.items:
-        findings.error(
-            "flow.no_tasks", "The 'tasks' property cannot be empty", block.node.entries["tasks"], (*block.path, "tasks")
-        )
     depth = len(block.path)
     for child in found:
         if child.path[:depth] != block.path or len(child.path) != depth + 2 or child.path[depth] != "tasks":

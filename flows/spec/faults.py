@@ -240,6 +240,8 @@ class _Fault:
             message = f"`{place[-1]}` must be {expected}, found {found_text(self.node)}"
             hint = "this property takes no expression" if is_template(_text(self.node)) else None
             findings.error("flow.wrong_type", message, self.node, place, hint)
+        elif kind == "too_short" and place and context.get("min_length") == 1:
+            findings.error("flow.wrong_value", f"The '{place[-1]}' property cannot be empty", self.node, place)
         elif kind in ("value_error", "assertion_error"):
             name = f"`{place[-1]}`: " if place else ""
             findings.error("flow.wrong_value", f"{name}{context.get('error', first['msg'])}", self.node, place)

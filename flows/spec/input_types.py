@@ -1,6 +1,7 @@
 """The types of inputs and outputs: what is accepted, how it is kept, what is refused (flow-language §4.3).
 
-Values are kept as plain data that survives JSON: dates, times and durations as ISO text in one canonical form.
+Values are kept as plain data that survives JSON: dates, times and durations as ISO text in one canonical form. FLOAT is kept in
+double precision: the single precision of older versions only loses digits, and what is printed is the same where it fits.
 """
 
 from __future__ import annotations
@@ -31,8 +32,53 @@ class _Unfit(Exception):
     """A value does not fit; the text is the reason."""
 
 
+Encrypt = Callable[[str], str]
+"""Encrypts a clear text for storage. Who supplies it holds the key; the language never sees one."""
+
+ENCRYPTED = "io.kestra.datatype:aes_encrypted"
+"""The `type` of a value that is stored encrypted, `{type: …, value: …}` (flow-language §5)."""
+
+HIDDEN = "******"
+
+
+def is_encrypted(value: Any) -> bool:
+    """Whether a value is in the stored form of a secret."""
+    return isinstance(value, Mapping) and value.get("type") == ENCRYPTED and isinstance(value.get("value"), str)
+
+
+def stored(declared: Input, value: Any, encrypt: Encrypt | None) -> Any:
+    """A parsed value as it is stored: secrets encrypted, everything else as it is. Raises InputInvalid without a key."""
+    kind = declared.extra.get("itemType") if declared.type in ("ARRAY", "MULTISELECT") else declared.type
+    if kind != "SECRET" or value is None or is_encrypted(value):
+        return value
+    if encrypt is None:
+        raise InputInvalid(declared.id, "it is a SECRET and no encryption key is configured", HIDDEN)
+    if isinstance(value, list):
+        return [one if is_encrypted(one) else {"type": ENCRYPTED, "value": encrypt(one)} for one in value]
+    return {"type": ENCRYPTED, "value": encrypt(value)}
+
+
+def bound(kind: str, written: Any) -> Any:
+    """A bound (`min`, `after` …) as something that can be compared. Raises InputInvalid when it is no value of the type."""
+    try:
+        return BOUND_READERS[kind](written)
+    except _Unfit as unfit:
+        raise InputInvalid("bound", str(unfit), shown(written)) from None
+
+
 def parse(declared: Input, raw: Any) -> Any:
-    """The value as it is kept. Raises InputInvalid with the reason."""
+    """The value as it is kept, secrets in clear. Raises InputInvalid with the reason; a secret is never part of it."""
+    if declared.type == "SECRET":
+        if is_encrypted(raw):
+            return dict(raw)
+        try:
+            return _parsed(declared, raw)
+        except InputInvalid as fault:
+            raise InputInvalid(declared.id, fault.reason, HIDDEN) from None
+    return _parsed(declared, raw)
+
+
+def _parsed(declared: Input, raw: Any) -> Any:
     reader = READERS.get(declared.type)
     try:
         if reader is None:
@@ -252,9 +298,10 @@ def _items(declared: Input, raw: Any) -> list[Any]:
     found = []
     for one in raw:
         try:
-            found.append(READERS[kind](item, one))
+            found.append(dict(one) if is_encrypted(one) else READERS[kind](item, one))
         except _Unfit as unfit:
-            raise _Unfit(f"Unable to parse array element as `{kind}` on `{shown(one)}`: {unfit}") from None
+            element = HIDDEN if kind == "SECRET" else shown(one)
+            raise _Unfit(f"Unable to parse array element as `{kind}` on `{element}`: {unfit}") from None
     return found
 
 
@@ -290,4 +337,18 @@ READERS: Mapping[str, Callable[[Input, Any], Any]] = {
     "ARRAY": _items,
 }
 
-KNOWN = frozenset(READERS) | {"FORM", "REUSABLE_INPUTS"}
+
+def _number(raw: Any) -> Any:
+    if isinstance(raw, bool) or not isinstance(raw, (int, float)):
+        raise _Unfit("it must be a number")
+    return raw
+
+
+BOUND_READERS: Mapping[str, Callable[[Any], Any]] = {
+    "INT": _number,
+    "FLOAT": _number,
+    "DURATION": _length,
+    "DATETIME": _instant,
+    "DATE": _day,
+    "TIME": _clock,
+}

@@ -159,4 +159,5 @@ class _FlowReader:
     def _listeners(self, node: Node | None) -> None:
         for entry, where in parts.entries(node, ("listeners",), self.findings, "A listener"):
             checked(shapes.Listener, entry, where, self.findings, templates=True)
+            self.triggers.read_conditions(entry.get("conditions"), (*where, "conditions"))
             self.tasks.branch(entry.get("tasks"), (*where, "tasks"), None)

@@ -271,7 +271,13 @@ class FileInput(Input):
 
 
 class FormInput(Input):
-    """FORM and REUSABLE_INPUTS: groups of inputs."""
+    """FORM: a group of inputs; `db` with `host` inside declares `db.host`."""
+
+    inputs: list[dict[str, Any]] = Field(min_length=1)
+
+
+class ReusableInputs(Input):
+    """REUSABLE_INPUTS: names a group that is kept elsewhere."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -291,7 +297,7 @@ INPUTS: dict[str, type[Input]] = {
     "ARRAY": ArrayInput,
     "FILE": FileInput,
     "FORM": FormInput,
-    "REUSABLE_INPUTS": FormInput,
+    "REUSABLE_INPUTS": ReusableInputs,
 }
 
 

@@ -8,10 +8,11 @@ from typing import Any
 
 from flows.plugins import Catalogue, TaskProperties, TaskType, is_template
 from flows.spec import dialects, parts, shapes
-from flows.spec.blocks import FoundTask, check_dag, check_working_directory, is_dag
+from flows.spec.blocks import RUNNABLE, FoundTask, check_dag, check_switch, check_working_directory, is_dag
 from flows.spec.defaults import PluginDefaults
 from flows.spec.durations import parse_duration
 from flows.spec.faults import Findings, Path, checked, found_text, suggestion
+from flows.spec.input_shapes import read_inputs
 from flows.spec.model import Task
 from flows.spec.retry import read_retry
 from flows.spec.source import ListNode, MapNode, Node, ScalarNode, located
@@ -49,6 +50,10 @@ class TaskReader:
         branch_names = task_type.branches if task_type is not None else ()
         fields = {field.alias or key for key, field in shape_type.model_fields.items()}
         foreign = [branch for branch in branch_names if branch not in fields]
+        if task_type is not None and task_type.kind == "executable" and "outputs" not in fields:
+            # Their classes use the name for what they give; what is written there is read here.
+            foreign.append("outputs")
+            self._written_outputs(node.get("outputs"), (*path, "outputs"))
         shape: TaskProperties | None
         before = len(self.findings.problems)
         shape, data = checked(shape_type, node, path, self.findings, skip=foreign, templates=True)
@@ -62,12 +67,18 @@ class TaskReader:
         selector = parts.read_worker_selector(node, path, self.findings)
         cache = parts.read_task_cache(node.get("taskCache"), (*path, "taskCache"), self.findings)
         self._timeout(node, path)
+        check_switch(found, self.findings)
+        if task_type is not None and task_type.kind == "process" and task_type.branches:
+            check_working_directory(self.found, found, self.findings)
+        if "onResume" in node.entries and "onResume" in fields:
+            read_inputs(node.get("onResume"), (*path, "onResume"), self.findings)
+        if cache is not None and task_type is not None and task_type.kind not in RUNNABLE:
+            message = f"`taskCache` has no effect: a {task_type.types[0].rsplit('.', 1)[-1]} does not run on a worker"
+            self.findings.warn("flow.no_effect", message, node.entries["taskCache"], (*path, "taskCache"))
         if shape is None or task_type is None:
             return None
         data["type"] = name
         branches |= self._implied(task_type, data, node, path)
-        if task_type.kind == "process" and task_type.branches:
-            check_working_directory(self.found, found, self.findings)
         if shape.disabled:
             self.disabled.add(shape.id)
             return None
@@ -165,6 +176,14 @@ class TaskReader:
                 "flow.duplicate_id", message, node.entries["id"], (*path, "id"), "ids are unique in the whole flow"
             )
         self.declared.setdefault(task_id, line)
+
+    def _written_outputs(self, node: Node | None, path: Path) -> None:
+        """Of a Loop: typed values of each iteration, a list; of a Subflow: a map, rendered in the child's context."""
+        if isinstance(node, ListNode):
+            parts.read_outputs(node, path, self.findings)
+        elif node is not None and not parts.absent(node) and not isinstance(node, MapNode):
+            message = f"`outputs` must be a list of outputs, or a map, found {found_text(node)}"
+            self.findings.error("flow.wrong_type", message, node, path)
 
     def _timeout(self, node: MapNode, path: Path) -> None:
         timeout = node.get("timeout")

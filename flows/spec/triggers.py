@@ -67,7 +67,9 @@ class TriggerReader:
         written = node.get("id")
         if isinstance(written, ScalarNode) and written.value is not None:
             parts.check_unique(written.text, seen, node, path, findings, "trigger id")
-        conditions = self._conditions(node.get("conditions"), (*path, "conditions"))
+        conditions = self.read_conditions(node.get("conditions"), (*path, "conditions"))
+        if trigger_type is not None and trigger_type.kind == "webhook":
+            self._no_multiple(node.get("conditions"), (*path, "conditions"))
         labels = read_labels(node.get("labels"), (*path, "labels"), findings)
         selector = parts.read_worker_selector(node, path, findings)
         shape, data = checked(trigger_type or _UnknownTrigger, node, path, findings, templates=True)
@@ -93,13 +95,21 @@ class TriggerReader:
             digest=digest_of(data),
         )
 
+    def _no_multiple(self, node: Node | None, path: Path) -> None:
+        for index, item in enumerate(node.items if isinstance(node, ListNode) else []):
+            kind = item.get("type") if isinstance(item, MapNode) else None
+            if isinstance(kind, ScalarNode) and kind.text.endswith(("MultipleCondition", ".Multiple")):
+                message = "invalid webhook: conditions of type MultipleCondition are not supported"
+                self.findings.error("flow.wrong_value", message, kind, (*path, index, "type"))
+
     def _states(self, node: Node | None, path: Path) -> None:
         for index, item in enumerate(node.items if isinstance(node, ListNode) else []):
             if isinstance(item, ScalarNode) and item.text not in STATES:
                 message = f"`{path[-1]}` takes states of executions, found {found_text(item)}"
                 self.findings.error("flow.wrong_value", message, item, (*path, index), nearest(item.text, STATES))
 
-    def _conditions(self, node: Node | None, path: Path) -> tuple[Mapping[str, Any], ...]:
+    def read_conditions(self, node: Node | None, path: Path) -> tuple[Mapping[str, Any], ...]:
+        """The conditions of a trigger, of a listener, or inside another condition; faulty ones left out with problems."""
         found = []
         for entry, where in parts.entries(node, path, self.findings, "A condition"):
             condition = self._condition(entry, where)
@@ -114,6 +124,7 @@ class TriggerReader:
         node = self.defaults.over(node, name, condition_type)
         self.conditions.append((node, path, condition_type))
         below: Any = None
+        before = len(self.findings.problems)
         inner = node.get("conditions")
         if isinstance(inner, MapNode):
             # A MultipleCondition names its conditions.
@@ -122,7 +133,9 @@ class TriggerReader:
                 one = as_map(entry.value, (*path, "conditions", key), self.findings, "A condition")
                 below[key] = self._condition(one, (*path, "conditions", key)) if one is not None else None
         elif isinstance(inner, ListNode):
-            below = list(self._conditions(inner, (*path, "conditions")))
+            below = list(self.read_conditions(inner, (*path, "conditions")))
+        if len(self.findings.problems) > before:
+            return None
         shape, data = checked(condition_type, node, path, self.findings, templates=True)
         if shape is None:
             return None

@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from flows.machine.decide import World, decide
+from flows.machine.decide import decide
 from flows.machine.effects import Effects
 from flows.machine.events import Created, Event, Finished, Lost, Started
 from flows.machine.execution import TaskRun
 from flows.machine.simulate import Answer, Simulation, scripted
 from flows.machine.states import State
+from flows.machine.world import World
 from tests.unit.machine.written import flow
 
 SIZES = (10, 1_000, 20_000)
@@ -36,7 +37,7 @@ def calls(simulation: Simulation, event: Event) -> tuple[int, Effects]:
         nonlocal count
         count += kind == "call"
 
-    world: World = simulation._world(Effects())
+    world: World = simulation._world(simulation.flow, Effects(), simulation.executions["execution"])
     before = sys.getprofile()
     sys.setprofile(counted)
     try:

@@ -9,13 +9,20 @@ from flows.spec.model import Flow
 from flows.spec.parse import parse_flow
 from wire.plugins import discover
 
+_CORE = "io.kestra.plugin.core."
 TYPES = {
-    "Log": "io.kestra.plugin.core.log.Log",
-    "Return": "io.kestra.plugin.core.debug.Return",
-    "Sequential": "io.kestra.plugin.core.flow.Sequential",
-    "Parallel": "io.kestra.plugin.core.flow.Parallel",
-    "If": "io.kestra.plugin.core.flow.If",
-    "ForEach": "io.kestra.plugin.core.flow.ForEach",
+    "Log": f"{_CORE}log.Log",
+    "Return": f"{_CORE}debug.Return",
+    "OutputValues": f"{_CORE}output.OutputValues",
+    **{name: f"{_CORE}execution.{name}" for name in ("Fail", "Exit", "Labels", "SetVariables", "UnsetVariables", "Resume")},
+    **{
+        name: f"{_CORE}flow.{name}"
+        for name in (
+            "Sequential Parallel Dag AllowFailure WorkingDirectory If Switch ForEach EachSequential EachParallel LoopUntil"
+            " WaitFor Pause Subflow ForEachItem Loop"
+        ).split()
+    },
+    "Toggle": f"{_CORE}trigger.Toggle",
 }
 _SHORT = re.compile(r"\btype: (\w+)\b(?!\.)")
 

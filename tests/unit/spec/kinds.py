@@ -89,7 +89,7 @@ class WorkingDirectory(TaskType):
     types = ("io.kestra.plugin.core.flow.WorkingDirectory",)
     kind: ClassVar[TaskKind] = "process"
     branches = ("tasks", "errors", "finally")
-    tasks: list[Any]
+    tasks: list[Any] = Field(min_length=1)
 
 
 class Batches(TaskType):

@@ -62,7 +62,6 @@ def resolved(given_values: Mapping[str, Any], *inputs: str) -> dict[str, Any]:
         ("type: EMAIL", "a@b.org", "a@b.org"),
         ("type: EMAIL", "", ""),
         ("type: FILE", "kestra:///x", "kestra:///x"),
-        ("type: SECRET", "s", "s"),
         ("type: SELECT, values: [a, b]", "a", "a"),
         ("type: SELECT, values: [1, 2]", 1, "1"),
         ("type: ENUM, values: [a, b]", "b", "b"),

@@ -1,0 +1,1 @@
+"""When flows start by themselves: cron, conditions, schedules, windows, webhooks."""
