@@ -11,7 +11,7 @@ from flows.machine.effects import Tell
 from flows.machine.events import ChildEnded, Kill
 from flows.machine.execution import TaskRun
 from flows.machine.states import State
-from flows.spec.outputs import typed_outputs
+from flows.spec.outputs import evaluated_outputs, typed_outputs
 
 if TYPE_CHECKING:
     from flows.machine.step import Step
@@ -33,7 +33,8 @@ def end(step: Step, state: State) -> None:
 def _outputs(step: Step) -> dict[str, Any]:
     written = {output.id: output.value for output in step.plan.outputs}
     scope = Scope(context.variables(names_in(written), step.world, step.execution), step.world.functions)
-    return typed_outputs(step.plan.outputs, {name: evaluate_value(value, scope) for name, value in written.items()})
+    values = evaluated_outputs(step.plan.outputs, lambda value: evaluate_value(value, scope))
+    return typed_outputs(step.plan.outputs, values, encrypt=step.world.encrypt)
 
 
 def terminate(step: Step, state: State) -> None:

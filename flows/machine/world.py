@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from flows.machine.execution import Execution, TaskRun
 from flows.machine.states import State
+from flows.spec.input_types import Encrypt
 from flows.spec.model import Flow
 
 
@@ -62,3 +63,5 @@ class World:
     functions: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     roots: Mapping[str, Any] = field(default_factory=dict)
     default_worker_group: str = "default"
+    encrypt: Encrypt | None = None
+    """What SECRET outputs are stored with; None: there is no key, and such an output fails the execution."""

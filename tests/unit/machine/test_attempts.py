@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from flows import limits
-from flows.machine.decide import TIMEOUT_GRACE_US
+from flows.machine.attempts import TIMEOUT_GRACE_US
 from flows.machine.events import Created, Finished, Kill, Lost, Started, TimerFired
 from flows.machine.simulate import Answer, Simulation, run, scripted
 from flows.machine.states import State
