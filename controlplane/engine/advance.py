@@ -135,10 +135,12 @@ def new_execution(
     breakpoints: tuple[str, ...] = (),
     cause: dict[str, Any] | None = None,
     pinned: bool = False,
+    fails: dict[str, str] | None = None,
 ) -> Item:
     """The item that creates an execution. A correlation id is added when there is none (flow-language §3).
 
     `schedule_at`: microseconds; it stays CREATED until then. `pinned`: the revision need not be the newest one.
+    `fails`: why it is over at once, {code, message}.
     """
     identity = execution_id or new_id()
     found = list(labels or ())
@@ -163,4 +165,7 @@ def new_execution(
         breakpoints=list(breakpoints),
         cause=cause,
     )
+    if fails is not None:
+        execution.error = fails
+        execution.move(State.FAILED, now)
     return Item(key=(tenant, identity), event=Created(), new=execution, pinned=pinned)

@@ -140,7 +140,7 @@ class Batch:
 
     def _created_before(self) -> list[Key]:
         """Executions that a transaction created whose commit was answered by a broken connection: they are not created again."""
-        keys = [item.key for item in self.items if item.new is not None and item.tries]
+        keys = [item.key for item in self.items if item.new is not None and (item.tries or item.once)]
         if not keys:
             return []
         return [(row[0], row[1]) for row in self.database.select("execution", ("tenant_id", "id"), store.EXECUTION_KEYS, keys)()]
@@ -156,6 +156,7 @@ class Batch:
             return "parked"
         if item.states is not None and execution.state not in item.states:
             item.refusal = f"it is {execution.state}"
+            item.refusal_code = "execution.over" if execution.state.terminated else "execution.state"
             if isinstance(item.event, Admitted):
                 self.outcome.freed.add(flow_key(execution))  # somebody else may have the place
             return "refused"
@@ -207,6 +208,9 @@ class Batch:
         if item is not None and item.rewinds is not None:
             rewinding.carry_out(self, item, execution, effects, world)
         else:
+            if key in self.new and before.terminated:  # created with its end: a check of the flow does not hold
+                effects.states.append(before)
+                effects.ended = True
             decide(execution, event, world, effects)
         if self.advance.checked:
             invariants.check(execution, flow, effects)

@@ -59,7 +59,8 @@ class Item:
     `holder`: the attempt it is about without ending it (checked, kept). `expired`: the token's lease must also have run out.
     `timer`, `message`: the timer or the message it comes from (deleted in the same transaction; when it is gone the item is
     superseded). `unleased`: the hand-out (task run, attempt) that must still wait for a worker; it is deleted.
-    `claim`: what must be taken elsewhere for the item to count. `new`: the execution to create; `pinned`: its revision may not be the newest, so the newest one's limit must be looked up.
+    `claim`: what must be taken elsewhere for the item to count. `new`: the execution to create; `once`: unless it exists;
+    `pinned`: its revision may not be the newest, so the newest one's limit must be looked up.
     `states`: the states it is allowed in; None = any. `rewinds`: a command over all task runs, carried out instead of `event`;
     `asked_by`: the task run (execution, task run, index) that hears of it when it cannot be.
     `channel`, `light`: whose slot the end of the attempt frees. `metrics`: rows to store with it.
@@ -75,6 +76,7 @@ class Item:
     unleased: tuple[str, int] | None = None
     claim: Claim | None = None
     new: Execution | None = None
+    once: bool = False
     pinned: bool = False
     states: frozenset[State] | None = None
     rewinds: Rewind | None = None

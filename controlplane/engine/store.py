@@ -246,38 +246,7 @@ def load_executions(database: Database, keys: list[Key]) -> dict[Key, Execution]
     """The executions with their open task runs. Absent ones are left out."""
     found: dict[Key, Execution] = {}
     for row in database.select("execution", names(EXECUTION_ALL), EXECUTION_KEYS, keys)():
-        data = dict(zip(names(EXECUTION_ALL), row, strict=True))
-        labels = data["labels"]
-        execution = Execution(
-            tenant=data["tenant_id"],
-            id=data["id"],
-            namespace=data["namespace"],
-            flow_id=data["flow_id"],
-            revision=data["flow_revision"],
-            state=State(data["state"]),
-            history=[(state, at) for state, at in orjson.loads(data["history"])],
-            created_at=data["created_at_us"],
-            inputs=load(data["inputs"]) or {},
-            labels=(orjson.loads(labels) if isinstance(labels, str) else labels) or [],
-            variables=load(data["variables"]) or {},
-            trigger=load(data["trigger"]),
-            cursor=Cursor.load(orjson.loads(data["cursor"])),
-            version=data["version"],
-            task_run_count=data["task_run_count"],
-            outputs=load(data["outputs"]),
-            error=load(data["error"]),
-            parent_id=data["parent_id"],
-            original_id=data["original_id"],
-            started_at=data["started_at_us"],
-            ended_at=data["ended_at_us"],
-            kind=data["kind"],
-            schedule_at=data["schedule_at_us"],
-            cause=load(data["cause"]),
-            started_by=data["parent_execution_id"],
-            known_outputs=None,
-        )
-        if data["extra"] is not None:
-            execution.load_extra(orjson.loads(data["extra"]))
+        execution = execution_of(dict(zip(names(EXECUTION_ALL), row, strict=True)))
         found[(execution.tenant, execution.id)] = execution
     keys_of_runs = (("tenant_id", "text"), ("execution_id", "text"))
     for row in database.select("task_run", names(RUN_ALL), keys_of_runs, list(found), f"AND t.{_OPEN} ORDER BY t.seq")():
@@ -287,6 +256,42 @@ def load_executions(database: Database, keys: list[Key]) -> dict[Key, Execution]
     for execution in found.values():
         execution.count()
     return found
+
+
+def execution_of(data: dict[str, Any]) -> Execution:
+    """The execution of a row, by column, without task runs."""
+    labels = data["labels"]
+    execution = Execution(
+        tenant=data["tenant_id"],
+        id=data["id"],
+        namespace=data["namespace"],
+        flow_id=data["flow_id"],
+        revision=data["flow_revision"],
+        state=State(data["state"]),
+        history=[(state, at) for state, at in orjson.loads(data["history"])],
+        created_at=data["created_at_us"],
+        inputs=load(data["inputs"]) or {},
+        labels=(orjson.loads(labels) if isinstance(labels, str) else labels) or [],
+        variables=load(data["variables"]) or {},
+        trigger=load(data["trigger"]),
+        cursor=Cursor.load(orjson.loads(data["cursor"])),
+        version=data["version"],
+        task_run_count=data["task_run_count"],
+        outputs=load(data["outputs"]),
+        error=load(data["error"]),
+        parent_id=data["parent_id"],
+        original_id=data["original_id"],
+        started_at=data["started_at_us"],
+        ended_at=data["ended_at_us"],
+        kind=data["kind"],
+        schedule_at=data["schedule_at_us"],
+        cause=load(data["cause"]),
+        started_by=data["parent_execution_id"],
+        known_outputs=None,
+    )
+    if data["extra"] is not None:
+        execution.load_extra(orjson.loads(data["extra"]))
+    return execution
 
 
 def load_runs(database: Database, key: Key) -> list[TaskRun]:

@@ -8,8 +8,9 @@ from django.db import migrations, models
 
 def places_of_open_executions(apps: Any, schema_editor: Any) -> None:
     """Expressions of executions that are not over look task runs up by their place."""
-    runs = apps.get_model("executions", "TaskRun").objects.filter(place__isnull=True)
-    executions = apps.get_model("executions", "Execution").objects.filter(ended_at_us__isnull=True)
+    alias = schema_editor.connection.alias
+    runs = apps.get_model("executions", "TaskRun").objects.using(alias).filter(place__isnull=True)
+    executions = apps.get_model("executions", "Execution").objects.using(alias).filter(ended_at_us__isnull=True)
     for tenant, execution_id in executions.values_list("tenant_id", "id"):
         mine = runs.filter(tenant_id=tenant, execution_id=execution_id)
         for run_id, path, value in list(mine.values_list("id", "path", "value")):
