@@ -66,10 +66,12 @@ def set_disabled(key: StateKey, disabled: bool, by: Mapping[str, Any], recover: 
     None). `by`: {"kind": "user" | "toggle" | "stopAfter", …}, shown in explanations. Raises TriggerMissing, Invalid.
     """
     wanted = _recover(recover)
-    return _changed(key, lambda row: _switched(row, disabled, by, wanted))
+    return _changed(key, lambda row: switched(row, disabled=disabled, by=by, recover=wanted))
 
 
-def toggle(tenant: str, namespace: str, flow_id: str, trigger_id: str, enabled: bool, execution_id: str | None = None) -> StateRow:
+def toggle(
+    tenant: str, namespace: str, flow_id: str, trigger_id: str, enabled: bool, execution_id: str | None = None
+) -> StateRow:
     """What the Toggle task does. Raises TriggerMissing."""
     by = {"kind": "toggle", "executionId": execution_id}
     return set_disabled((tenant, namespace, flow_id, trigger_id), not enabled, by)
@@ -81,7 +83,7 @@ def _recover(recover: str | None) -> str | None:
     return recover
 
 
-def _switched(row: StateRow, disabled: bool, by: Mapping[str, Any], recover: str | None) -> Changes:
+def switched(row: StateRow, *, disabled: bool, by: Mapping[str, Any], recover: str | None = None) -> Changes:
     """Columns for a trigger that is switched; none when nothing changes."""
     if row.disabled == disabled:
         return {}

@@ -320,7 +320,9 @@ def _query_view(
     return type(name, (BulkView,), {"need": need, verb: describe(post), "__doc__": about, "__module__": __name__})
 
 
-UnlockByIdsView = _ids_view("UnlockByIdsView", "unlockTriggersByIds", actions.unlock, Need.UPDATE, "Unlocks those that are locked.")
+UnlockByIdsView = _ids_view(
+    "UnlockByIdsView", "unlockTriggersByIds", actions.unlock, Need.UPDATE, "Unlocks those that are locked."
+)
 UnlockByQueryView = _query_view(
     "UnlockByQueryView",
     "unlockTriggersByQuery",
@@ -333,7 +335,11 @@ DeleteByIdsView = _ids_view(
     "DeleteByIdsView", "deleteTriggersByIds", actions.delete_state, Need.DELETE, "Forgets states that no flow declares any more."
 )
 DeleteByQueryView = _query_view(
-    "DeleteByQueryView", "deleteTriggersByQuery", actions.delete_state, Need.DELETE, "Forgets states that no flow declares any more."
+    "DeleteByQueryView",
+    "deleteTriggersByQuery",
+    actions.delete_state,
+    Need.DELETE,
+    "Forgets states that no flow declares any more.",
 )
 
 

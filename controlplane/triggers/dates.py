@@ -128,6 +128,8 @@ def first_at(row: StateRow, now_us: int) -> int | None:
 
 def resumed(row: StateRow, now_us: int, recover: str | None, rule: Rule | None = None) -> Changes:
     """Columns of a trigger that is switched on again: its dates missed meanwhile by `recover` or its own choice (§5)."""
+    if row.kind == "flow":
+        return {"next_at_us": flow_deadline(row, now_us, rule)}
     schedule = schedule_of(row) if rule is None else rule.schedule
     if schedule is None:
         return {"next_at_us": now_us if row.kind in ("polling", "realtime") else row.next_at_us}
@@ -138,6 +140,15 @@ def resumed(row: StateRow, now_us: int, recover: str | None, rule: Rule | None =
     before = replace(state_of(row), disabled=True)
     after = schedule.enabled(before, moment(now_us))
     return {**changes_of(before, after), "next_at_us": _micros(after.next_at)}
+
+
+def flow_deadline(row: StateRow, now_us: int, rule: Rule | None = None) -> int | None:
+    """When the present window of a Flow trigger with `onMiss` ends."""
+    try:
+        follows = (rule or rule_of(row)).follows
+    except HeadraceError:
+        return None
+    return None if follows is None else _micros(follows.next_deadline(moment(now_us)))
 
 
 def recovered(row: StateRow, now_us: int) -> Changes:

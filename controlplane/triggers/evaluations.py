@@ -192,9 +192,7 @@ def finding(identity: Identity, said: gateway.Evaluated, execution_id: str) -> I
     return Settlement(row.key, None, changes=moved, evaluation_id=said.evaluation_id)
 
 
-def _polled(
-    row: StateRow, rule: Rule, said: gateway.Evaluated, execution_id: str, moved: dict[str, Any], now: int
-) -> Item:
+def _polled(row: StateRow, rule: Rule, said: gateway.Evaluated, execution_id: str, moved: dict[str, Any], now: int) -> Item:
     item = _item(row, rule, said, execution_id or new_id(), now)
     moved |= {"last_triggered_at_us": now, "reason": None}
     if not rule.trigger.allow_concurrent and item.new is not None and not item.new.state.terminated:

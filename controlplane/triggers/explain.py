@@ -45,7 +45,9 @@ def explain_trigger(row: StateRow, world: World) -> list[dict[str, Any]]:
             reasons.extend(_no_worker(row, world))
             if row.evaluation_id is not None:
                 reasons.append(
-                    _reason("realtime.listens", f"worker {row.worker_id} listens; an event starts an execution", worker=row.worker_id)
+                    _reason(
+                        "realtime.listens", f"worker {row.worker_id} listens; an event starts an execution", worker=row.worker_id
+                    )
                 )
         case "flow":
             reasons.extend(_windows(row))
@@ -68,7 +70,9 @@ def _switched_off(row: StateRow, world: World) -> list[dict[str, Any]]:
         by = dict(row.disabled_by or {})
         at = by.pop("at", None)
         facts = {**by, "since": None if at is None else iso(at)}
-        reasons.append(_reason("trigger.disabled", f"it was switched off at run time {_by_whom(by)}; enable it to go on", **facts))
+        reasons.append(
+            _reason("trigger.disabled", f"it was switched off at run time {_by_whom(by)}; enable it to go on", **facts)
+        )
     if not row.live and not reasons:
         reasons.append(_reason("flow.inactive", "the flow cannot run as it is saved now"))
     return reasons

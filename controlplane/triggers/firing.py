@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from random import Random
 from typing import Any
@@ -16,14 +16,12 @@ from typing import Any
 from controlplane.catalog.engine_flows import flow_of
 from controlplane.engine.advance import new_execution
 from controlplane.engine.items import Item
-from controlplane.triggers.dates import micros
 from controlplane.triggers.rows import StateRow
 from controlplane.triggers.rules import Rule, labels_list
 from controlplane.triggers.settling import Settlement
 from flows.errors import HeadraceError
 from flows.expressions import Scope
 from flows.expressions.ambient import make_ambient
-from flows.machine.states import State
 from flows.schedule.facts import CORRELATION, FlowFacts, iso, trigger_key
 from flows.schedule.state import Firing
 from flows.spec.inputs import resolve_inputs
@@ -45,6 +43,10 @@ class Wanted:
     failure: Mapping[str, str] | None = None
     cause: Mapping[str, Any] = field(default_factory=dict)
 
+    def labelled(self, key: str, value: str) -> Wanted:
+        """The same with one more label, or another value of it."""
+        return replace(self, labels={**self.labels, key: value})
+
 
 def due_key(text: str) -> str:
     """A key as it is stored."""
@@ -60,7 +62,7 @@ def execution_item(facts: FlowFacts, trigger: Trigger, flow: Flow | None, wanted
             inputs = typed_inputs(flow, facts, wanted)
         except HeadraceError as error:
             failure = {"code": error.code, "message": str(error)}
-    item = new_execution(
+    return new_execution(
         facts.tenant,
         facts.namespace,
         facts.id,
@@ -70,13 +72,9 @@ def execution_item(facts: FlowFacts, trigger: Trigger, flow: Flow | None, wanted
         inputs=inputs,
         labels=labels_list(wanted.labels),
         trigger={"id": trigger.id, "type": trigger.type, "variables": dict(wanted.variables)},
+        cause={**wanted.cause, "trigger": trigger.id},
+        fails=failure,
     )
-    assert item.new is not None
-    item.new.cause = {"trigger": trigger.id, **wanted.cause}
-    if failure is not None:
-        item.new.error = failure
-        item.new.move(State.FAILED, now_us)
-    return item
 
 
 def typed_inputs(flow: Flow, facts: FlowFacts, wanted: Wanted) -> dict[str, Any]:
@@ -84,7 +82,7 @@ def typed_inputs(flow: Flow, facts: FlowFacts, wanted: Wanted) -> dict[str, Any]
     moment = datetime.now(UTC)
     functions = make_ambient(lambda: moment, Random())
     roots = {**facts.roots(), "trigger": dict(wanted.variables)}
-    return resolve_inputs(flow, dict(wanted.inputs), lambda inputs: Scope({**roots, "inputs": inputs}, functions))
+    return resolve_inputs(flow.inputs, dict(wanted.inputs), lambda inputs: Scope({**roots, "inputs": inputs}, functions))
 
 
 def all_labels(facts: FlowFacts, trigger: Trigger, correlation: str | None, execution_id: str) -> dict[str, str]:
@@ -98,25 +96,29 @@ def flow_for(row: StateRow, rule: Rule) -> Flow | None:
     return flow_of(row.tenant_id, row.namespace, row.flow_id, row.flow_revision) if rule.with_inputs else None
 
 
+def wanted_of(firing: Firing, cause: Mapping[str, Any], execution_id: str | None = None) -> Wanted:
+    """What a decision of the language wants, as an execution; the correlation id goes on, or begins with it."""
+    identity = execution_id or new_id()
+    failure = None if firing.failure is None else {"code": firing.failure.code, "message": firing.failure.message}
+    labels = {**firing.labels, CORRELATION: firing.correlation_id or identity}
+    return Wanted(identity, firing.variables, labels, firing.inputs, failure, cause)
+
+
+def key_of(rule: Rule, firing: Firing) -> str:
+    """The firing's key as it is stored: the trigger's own name is in the columns before it."""
+    return due_key(firing.key.removeprefix(trigger_key(rule.facts, rule.trigger)))
+
+
 def schedule_item(row: StateRow, rule: Rule, firing: Firing, changes: Mapping[str, Any], now_us: int) -> Item:
     """The item of a schedule's firing: creates the execution and moves the row in one transaction."""
-    execution_id = new_id()
-    failure = None if firing.failure is None else {"code": firing.failure.code, "message": firing.failure.message}
     cause: dict[str, Any] = {"kind": "backfill" if firing.backfill else "trigger"}
     if firing.due_at is not None:
         cause["dueAt"] = iso(firing.due_at.astimezone(UTC))
-    labels = {**firing.labels, CORRELATION: firing.correlation_id or execution_id}
-    wanted = Wanted(execution_id, firing.variables, labels, firing.inputs, failure, cause)
+    wanted = wanted_of(firing, cause)
     item = execution_item(rule.facts, rule.trigger, flow_for(row, rule), wanted, now_us)
     assert item.new is not None
     moved: dict[str, Any] = {**changes, "last_triggered_at_us": now_us, "reason": None}
     if not item.new.state.terminated and not rule.trigger.allow_concurrent:
-        moved |= {"execution_id": execution_id, "locked_at_us": now_us}
-    tail = firing.key.removeprefix(trigger_key(rule.facts, rule.trigger))
-    item.claim = Settlement(row.key, row.version, due_key(tail), execution_id, moved).claim()
+        moved |= {"execution_id": wanted.execution_id, "locked_at_us": now_us}
+    item.claim = Settlement(row.key, row.version, key_of(rule, firing), wanted.execution_id, moved).claim()
     return item
-
-
-def late_us(firing: Firing, now_us: int) -> int:
-    """How long after its instant a firing is dealt with."""
-    return 0 if firing.due_at is None else max(0, now_us - micros(firing.due_at))

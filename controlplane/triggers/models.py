@@ -50,6 +50,7 @@ class TriggerState(models.Model):
     memory = models.TextField(null=True)
     reason = models.TextField(null=True)  # {"code", "at", …}
     version = models.BigIntegerField(default=0)
+    began_at_us = models.BigIntegerField(null=True)  # when it was first seen with this text
     created_at_us = models.BigIntegerField()
     updated_at_us = models.BigIntegerField()
 
@@ -76,7 +77,9 @@ class Firing(models.Model):
     namespace = models.CharField(max_length=150)
     flow_id = models.CharField(max_length=100)
     trigger_id = models.CharField(max_length=256)
-    due_key = models.CharField(max_length=200)  # schedule:<instant>, backfill:<id>:<instant>, event:<id>, flow:<execution>:<state>
+    due_key = models.CharField(
+        max_length=200
+    )  # schedule:<instant>, backfill:<id>:<instant>, event:<id>, flow:<execution>:<state>
     execution_id = models.CharField(max_length=22, null=True)
     created_at_us = models.BigIntegerField()
 

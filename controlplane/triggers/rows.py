@@ -42,6 +42,7 @@ class StateRow:
     memory: Mapping[str, Any] | None
     reason: Mapping[str, Any] | None
     version: int
+    began_at_us: int | None
     created_at_us: int
     updated_at_us: int
 

@@ -1,4 +1,4 @@
-"""Compiled triggers, by flow revision: what a look at a trigger needs of its flow, kept so that a due second costs no parsing."""
+"""Compiled triggers, by flow revision: what a look at one needs of its flow, kept so that a due second costs no parsing."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from controlplane.vault.resolver import resolve_secret
 from flows.errors import HeadraceError
 from flows.expressions.ambient import make_ambient
 from flows.plugins import ConditionType
-from flows.schedule.conditions import ask, read_conditions
+from flows.schedule.conditions import ask
 from flows.schedule.context import ConditionContext
-from flows.schedule.due import ScheduleRule, Server, gate
+from flows.schedule.due import ScheduleRule, Server, conditions_of, gate
 from flows.schedule.facts import FlowFacts
 from flows.schedule.state import Failure
+from flows.schedule.upstream import FlowTriggerRule
+from flows.schedule.webhooks import WebhookRule
 from flows.spec.model import Flow, Trigger
 from wire.plugins import discover
 
@@ -49,14 +51,16 @@ class SecretMissing(HeadraceError):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A trigger with what is known of its flow. `schedule` for triggers of kind `schedule` only; `conditions` for those that
-    the control plane asks before a worker or a caller goes on (polling, realtime, webhook).
+    """A trigger with what is known of its flow. One of `schedule`, `webhook` and `follows` is there for these kinds;
+    `conditions` are asked before a worker looks (polling, realtime).
     """
 
     trigger: Trigger
     facts: FlowFacts
     with_inputs: bool
     schedule: ScheduleRule | None = None
+    webhook: WebhookRule | None = None
+    follows: FlowTriggerRule | None = None
     conditions: tuple[ConditionType, ...] = ()
 
     def holds(self, variables: Mapping[str, Any]) -> bool:
@@ -102,17 +106,18 @@ def make_rule(flow: Flow, revision: int, tenant: str, trigger_id: str) -> Rule:
     if trigger is None:
         raise TriggerGone(f"flow {flow.namespace}.{flow.id}, revision {revision}, has no trigger {trigger_id}")
     facts = FlowFacts.of(flow, revision, tenant)
-    if trigger.kind == "schedule":
-        server = Server(functions=functions_of(tenant, flow.namespace))
-        schedule = ScheduleRule.of(trigger, facts, server, discover().conditions)
-        return Rule(trigger, facts, bool(flow.inputs), schedule)
-    conditions: tuple[ConditionType, ...] = ()
-    if trigger.kind != "flow":
-        try:
-            conditions = read_conditions(trigger.conditions, discover().conditions)
-        except ValueError as error:
-            raise TriggerGone(f"the conditions of trigger {trigger_id} cannot be read: {error}", code="trigger.invalid") from None
-    return Rule(trigger, facts, bool(flow.inputs), None, conditions)
+    register = discover().conditions
+    server = Server(functions=functions_of(tenant, flow.namespace))
+    given = bool(flow.inputs)
+    match trigger.kind:
+        case "schedule":
+            return Rule(trigger, facts, given, schedule=ScheduleRule.of(trigger, facts, server, register))
+        case "webhook":
+            return Rule(trigger, facts, given, webhook=WebhookRule.of(trigger, facts, server, register))
+        case "flow":
+            return Rule(trigger, facts, given, follows=FlowTriggerRule.of(trigger, facts, server, register))
+        case _:
+            return Rule(trigger, facts, given, conditions=conditions_of(trigger, register))
 
 
 def functions_of(tenant: str, namespace: str) -> dict[str, Callable[..., Any]]:

@@ -15,7 +15,7 @@ from controlplane.platform.rendering import no_content
 from controlplane.platform.threads import in_thread
 from controlplane.platform.wakeups import hub
 from controlplane.triggers.webhook_api import answer_of, begin
-from controlplane.triggers.webhooks import Received
+from controlplane.triggers.webhooks import Answer
 
 METHODS = ("GET", "POST", "PUT")
 
@@ -36,7 +36,7 @@ async def answer_webhook(
     return await in_thread(answer_of, request, received)
 
 
-async def _over(received: Received) -> None:
+async def _over(received: Answer) -> None:
     """Waits for the end of the execution, at most `WAIT_SECONDS`."""
     until = time.monotonic() + WAIT_SECONDS
     with hub.subscribe(received.tenant, received.execution_id) as changes:

@@ -78,6 +78,7 @@ def _begun(tenant: str, flow: Flow, revision: int, trigger_id: str, kind: str, n
     elif kind == "flow":
         following = flow_triggers.first_deadline(make_rule(flow, revision, tenant, trigger_id), now)
     return {
+        "began_at_us": now,
         "evaluated_at_us": now,
         "next_at_us": following,
         "backfill": None,

@@ -16,15 +16,15 @@ from controlplane.executions.api import WAIT_SECONDS, public_url
 from controlplane.openapi.describe import answer
 from controlplane.platform.rendering import dump, json_bytes, no_content
 from controlplane.platform.wakeups import hub
-from controlplane.triggers.webhooks import Call, Received, receive
+from controlplane.triggers.webhooks import Answer, Arrival, receive
 
 _TAGS = ["Executions"]
-_HIDDEN = frozenset({"authorization", "cookie", "proxy-authorization", "x-csrftoken"})
-"""Headers that are the caller's credentials: no business of a flow."""
+_HIDDEN = frozenset({"cookie", "x-csrftoken"})
+"""Headers that are about a browser's session here: no business of a flow."""
 
 
-def read_call(request: HttpRequest, path: str | None) -> Call:
-    """The request as a trigger sees it: headers and parameters with all their values."""
+def read_call(request: HttpRequest, path: str | None) -> Arrival:
+    """The request as a trigger sees it: headers and parameters with all their values; names of headers in lower case."""
     headers: dict[str, list[str]] = {}
     for name, value in request.headers.items():
         if name.lower() not in _HIDDEN:
@@ -32,18 +32,18 @@ def read_call(request: HttpRequest, path: str | None) -> Call:
     parameters: dict[str, list[str]] = {}
     for name, value in parse_qsl(request.META.get("QUERY_STRING", ""), keep_blank_values=True):
         parameters.setdefault(name, []).append(value)
-    return Call(request.method or "GET", request.body, headers, parameters, path)
+    return Arrival(request.method or "GET", request.body, headers, parameters, path)
 
 
-def begin(request: HttpRequest, tenant: str, namespace: str, flow_id: str, key: str, path: str | None) -> Received | None:
+def begin(request: HttpRequest, tenant: str, namespace: str, flow_id: str, key: str, path: str | None) -> Answer | None:
     """Starts the execution; None when the conditions do not hold."""
     return receive(tenant, namespace, flow_id, key, read_call(request, path))
 
 
-def answer_of(request: HttpRequest, received: Received) -> HttpResponse:
+def answer_of(request: HttpRequest, received: Answer) -> HttpResponse:
     """What the caller hears: the execution as it is now, or its outputs."""
     row = queries.find_execution(received.tenant, received.execution_id)
-    if not (received.wait and received.return_outputs and queries.is_over(row)):
+    if not (received.wait and received.outputs and queries.is_over(row)):
         body = orjson.loads(queries.full_json(row, public_url(request, row)))
         return json_bytes(dump(body))
     outputs: dict[str, Any] = orjson.loads(row["outputs"] or "{}")

@@ -1,39 +1,37 @@
 """Webhooks: a call from outside starts an execution. Nobody signs in; the key in the address is the secret (contract §15).
 
-What does not lead to a trigger is answered alike: an unknown tenant, flow, key or path. Keys are compared in constant time, all
-of a flow's, so that neither time nor words tell which part was wrong. A call that its sender repeats under the same
-`Idempotency-Key` starts nothing again and gets the first answer.
+What does not lead to a trigger is answered alike: an unknown tenant, flow, key or path. All keys of a flow are compared, each in
+constant time, so that neither time nor words tell which part was wrong. A call that its sender repeats (the same
+`Idempotency-Key`, or the same signed delivery) starts nothing again and gets the first answer.
 """
 
 from __future__ import annotations
 
 import hashlib
-import hmac
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
-
-import orjson
 
 from controlplane.catalog.queries import FlowMissing, LoadedFlow, load_flow
 from controlplane.engine import get_engine
 from controlplane.executions.actions import FlowDisabled
 from controlplane.platform.clock import now_us
 from controlplane.platform.errors import ApiError, Conflict, Missing
-from controlplane.triggers.firing import Wanted, all_labels, due_key, execution_item, typed_inputs
+from controlplane.triggers.dates import moment
+from controlplane.triggers.firing import due_key, execution_item, typed_inputs, wanted_of
 from controlplane.triggers.models import Firing, TriggerState
-from controlplane.triggers.rules import ConditionRaised, functions_of, make_rule
+from controlplane.triggers.rules import Rule, make_rule
 from controlplane.triggers.settling import Settlement, StateKey
 from flows.errors import FlowInvalid, HeadraceError
-from flows.expressions import Scope, render_value
-from flows.schedule.facts import CORRELATION, FlowFacts
-from flows.spec.model import Trigger
+from flows.schedule.facts import CORRELATION
+from flows.schedule.signatures import SignatureRefused
+from flows.schedule.webhooks import Call, WebhookRule
 from wire.ids import new_id
 
 log = logging.getLogger(__name__)
 
-ANSWERED_HEADER = "idempotency-key"
+REPEATED_HEADER = "idempotency-key"
 
 
 class NoWebhook(Missing):
@@ -56,8 +54,8 @@ class BadSignature(ApiError):
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """A request as the trigger sees it. Names of headers are lower case; headers and parameters are lists (trap 10)."""
+class Arrival:
+    """A request: what the language calls a call, and what is around it. Names of headers are lower case."""
 
     method: str
     body: bytes
@@ -65,107 +63,67 @@ class Call:
     parameters: Mapping[str, list[str]]
     path: str | None = None
 
-    def variables(self) -> dict[str, Any]:
-        """`trigger.*`: the body parsed when it is JSON, else as text, absent when empty."""
-        found: dict[str, Any] = {
-            "headers": {name: list(values) for name, values in self.headers.items()},
-            "parameters": {name: list(values) for name, values in self.parameters.items()},
-        }
-        body = self._body()
-        if body is not None:
-            found["body"] = body
-        return found
-
-    def _body(self) -> Any:
-        if not self.body.strip():
-            return None
-        try:
-            return orjson.loads(self.body)
-        except orjson.JSONDecodeError:
-            return self.body.decode("utf-8", "replace").replace("\x00", "\ufffd")
-
 
 @dataclass(frozen=True, slots=True)
-class Received:
-    """What a call led to. `wait`, `return_outputs`, `content_type`: how the trigger wants it answered."""
+class Answer:
+    """What a call led to. `wait`, `outputs`, `content_type`: how the trigger wants it answered."""
 
     tenant: str
     execution_id: str
-    wait: bool = False
-    return_outputs: bool = False
-    content_type: str = "application/json"
-    labels: Mapping[str, str] = field(default_factory=dict)
+    wait: bool
+    outputs: bool
+    content_type: str
 
 
-def receive(tenant: str, namespace: str, flow_id: str, key: str, call: Call) -> Received | None:
+def receive(tenant: str, namespace: str, flow_id: str, key: str, arrival: Arrival) -> Answer | None:
     """Starts the execution a call is for; None when the trigger's conditions do not hold.
 
-    Raises NoWebhook, FlowDisabled, TriggerDisabled, BadSignature, InputInvalid, EngineUnavailable.
+    Raises NoWebhook, FlowDisabled, FlowDraft, TriggerDisabled, BadSignature, InputInvalid, EngineUnavailable.
     """
-    loaded, trigger = _find(tenant, namespace, flow_id, key, call.path)
-    flow = loaded.flow
-    facts = FlowFacts.of(flow, loaded.revision, tenant)
-    if flow.disabled:
-        raise FlowDisabled(f"Illegal state: Cannot execute a disabled flow ({namespace}.{flow_id})")
-    state_key = (tenant, namespace, flow_id, trigger.id)
-    if trigger.disabled or _switched_off(state_key):
-        raise TriggerDisabled(f"trigger {trigger.id} of flow {namespace}.{flow_id} is disabled; enable it to be called")
-    functions = functions_of(tenant, namespace)
-    verify(trigger, call, Scope(facts.roots(), functions))
-    remembered = _replay_key(trigger, call)
-    answer = _how(tenant, trigger)
-    if remembered is not None:
-        earlier = _answered(state_key, remembered)
-        if earlier is not None:
-            return answer(earlier)
-    variables = call.variables()
-    scope = Scope({**facts.roots(), "trigger": variables}, functions)
-    rule = make_rule(flow, loaded.revision, tenant, trigger.id)
+    loaded, rule = _find(tenant, namespace, flow_id, key, arrival.path)
+    webhook = rule.webhook
+    assert webhook is not None
+    state_key = (tenant, namespace, flow_id, rule.trigger.id)
+    _require_enabled(rule, state_key)
+    given = arrival.headers.get(REPEATED_HEADER)
+    call = Call(given[0] if given else new_id(), arrival.body, arrival.headers, arrival.parameters)
+    now = now_us()
     try:
-        if not rule.holds(variables):
-            return None
-    except ConditionRaised as error:
-        log.warning("webhook %s of %s.%s: %s", trigger.id, namespace, flow_id, error)  # counts as false (§9)
+        received = webhook.receive(call, moment(now))
+    except SignatureRefused as error:
+        raise BadSignature(str(error), code=error.code) from None
+    for warning in received.warnings:
+        log.warning("webhook %s of %s.%s: %s", rule.trigger.id, namespace, flow_id, warning)
+    if received.firing is None:
         return None
-    execution_id = new_id()
-    inputs = render_value(dict(trigger.inputs), scope)
-    labels = all_labels(facts, trigger, _correlation(call), execution_id)
-    wanted = Wanted(execution_id, variables, labels, inputs, cause={"kind": "webhook", "method": call.method})
-    if flow.inputs:
-        typed_inputs(flow, facts, wanted)  # told to the caller now; the execution's own are made from the same
-    item = execution_item(facts, trigger, flow, wanted, now_us())
+    remembered = _remembered(given[0] if given else received.replay_key)
+    if remembered is not None and (earlier := _answered(state_key, remembered)) is not None:
+        return _answer(tenant, webhook, earlier)
+    wanted = wanted_of(received.firing, {"kind": "webhook", "method": arrival.method})
+    correlation = _correlation(arrival.parameters)
+    if correlation is not None:
+        wanted = wanted.labelled(CORRELATION, correlation)
+    if loaded.flow.inputs and wanted.failure is None:
+        typed_inputs(loaded.flow, rule.facts, wanted)  # what does not fit is told to the caller
+    item = execution_item(rule.facts, rule.trigger, loaded.flow, wanted, now)
     if remembered is not None:
-        changes = {"last_triggered_at_us": now_us()}
-        item.claim = Settlement(state_key, None, remembered, execution_id, changes).claim()
+        changes = {"last_triggered_at_us": now}
+        item.claim = Settlement(state_key, None, remembered, wanted.execution_id, changes).claim()
     if get_engine().call(item) == "superseded":
-        # The same call came twice in this moment: the other one started it.
+        # The same call came twice in this moment and the other one started it, or the trigger went away.
         earlier = _answered(state_key, remembered or "")
         if earlier is None:
             raise NoWebhook("no webhook answers at this address")
-        return answer(earlier)
-    return answer(execution_id)
+        return _answer(tenant, webhook, earlier)
+    return _answer(tenant, webhook, wanted.execution_id)
 
 
-def verify(trigger: Trigger, call: Call, scope: Scope) -> None:
-    """Raises BadSignature when the trigger's `verification` is not met."""
+def _answer(tenant: str, webhook: WebhookRule, execution_id: str) -> Answer:
+    outputs = webhook.answer_type() == "outputs"
+    return Answer(tenant, execution_id, webhook.wait, outputs, webhook.response_content_type)
 
 
-def _how(tenant: str, trigger: Trigger) -> Any:
-    properties = trigger.properties
-
-    def answer(execution_id: str) -> Received:
-        return Received(
-            tenant,
-            execution_id,
-            wait=properties.get("wait") is True,
-            return_outputs=properties.get("returnOutputs") is True,
-            content_type=str(properties.get("responseContentType") or "application/json"),
-        )
-
-    return answer
-
-
-def _find(tenant: str, namespace: str, flow_id: str, key: str, path: str | None) -> tuple[LoadedFlow, Trigger]:
+def _find(tenant: str, namespace: str, flow_id: str, key: str, path: str | None) -> tuple[LoadedFlow, Rule]:
     """The flow and its first webhook with that key. Raises NoWebhook, FlowDraft, Conflict for a flow that cannot run."""
     nothing = NoWebhook("no webhook answers at this address")
     try:
@@ -174,40 +132,40 @@ def _find(tenant: str, namespace: str, flow_id: str, key: str, path: str | None)
         raise nothing from None
     except FlowInvalid:
         raise Conflict("Illegal state: Cannot execute an invalid flow", code="flow.invalid") from None
-    facts = FlowFacts.of(loaded.flow, loaded.revision, tenant)
-    scope = Scope(facts.roots(), functions_of(tenant, namespace))
-    found: Trigger | None = None
+    found: Rule | None = None
     for trigger in loaded.flow.triggers:
         if trigger.kind != "webhook":
             continue
-        same = hmac.compare_digest(_key_of(trigger, scope), hashlib.sha256(key.encode()).digest())
-        if same and found is None and (path or None) == (trigger.properties.get("path") or None):
-            found = trigger
-    if found is None:
+        try:
+            rule = make_rule(loaded.flow, loaded.revision, tenant, trigger.id)
+        except HeadraceError:
+            continue
+        assert rule.webhook is not None
+        if rule.webhook.answers_to(key) and found is None:
+            found = rule
+    # No trigger declares a path behind its key, so nothing answers there (contract §15).
+    if found is None or path:
         raise nothing
     return loaded, found
 
 
-def _key_of(trigger: Trigger, scope: Scope) -> bytes:
-    """Digest of the rendered key; of nothing anyone can send when it cannot be rendered or is empty."""
-    try:
-        text = str(render_value(trigger.properties.get("key"), scope)).strip()
-    except HeadraceError:
-        text = ""
-    return hashlib.sha256(text.encode() if text else b"\xff").digest()
-
-
-def _switched_off(key: StateKey) -> bool:
+def _require_enabled(rule: Rule, key: StateKey) -> None:
+    """The flow, the trigger's text and the switch at run time. Raises FlowDisabled, TriggerDisabled."""
+    assert rule.webhook is not None
+    refused = rule.webhook.refused()
+    if refused is not None and refused.code == "flow_disabled":
+        raise FlowDisabled(f"Illegal state: Cannot execute a disabled flow ({rule.facts.namespace}.{rule.facts.id})")
     tenant, namespace, flow_id, trigger_id = key
-    return TriggerState.objects.filter(
+    switched_off = TriggerState.objects.filter(
         tenant_id=tenant, namespace=namespace, flow_id=flow_id, trigger_id=trigger_id, disabled=True
-    ).exists()
+    )
+    if refused is not None or switched_off.exists():
+        raise TriggerDisabled(f"trigger {trigger_id} of flow {namespace}.{flow_id} is disabled; enable it to be called")
 
 
-def _replay_key(trigger: Trigger, call: Call) -> str | None:
-    """What makes a repetition of the call recognisable: the sender's own key."""
-    given = call.headers.get(ANSWERED_HEADER)
-    return due_key(f"webhook:{hashlib.sha256(given[0].encode()).hexdigest()}") if given and given[0] else None
+def _remembered(identity: str | None) -> str | None:
+    """The key under which a call that may be repeated is remembered."""
+    return None if not identity else due_key(f"webhook:{hashlib.sha256(identity.encode()).hexdigest()}")
 
 
 def _answered(key: StateKey, remembered: str) -> str | None:
@@ -221,10 +179,10 @@ def _answered(key: StateKey, remembered: str) -> str | None:
     return found
 
 
-def _correlation(call: Call) -> str | None:
-    """A correlation id that the caller hands on as parameter `labels=system.correlationId:…`, as at other creations."""
-    for text in call.parameters.get("labels", ()):
+def _correlation(parameters: Mapping[str, Any]) -> str | None:
+    """A correlation id that the caller hands on as `labels=system.correlationId:…`, as at other creations."""
+    for text in parameters.get("labels", ()):
         name, _, value = text.partition(":")
         if name == CORRELATION and value:
-            return value
+            return str(value)
     return None

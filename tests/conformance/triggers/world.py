@@ -69,7 +69,7 @@ class TriggerWorld:
 
     def __init__(self, url: str) -> None:
         forget_rules()
-        flow_triggers.forget(TENANT)
+        flow_triggers._drop(TENANT)
         self.url = url
         self.hub = Hub()
         self.engine = Engine(url, flow_of, self.hub, load_newest=newest_of)
@@ -119,9 +119,7 @@ class TriggerWorld:
 
     def end(self, execution_id: str, state: str = "SUCCESS") -> None:
         """Ends an execution from outside, as its tasks would."""
-        self.connection.execute(
-            "UPDATE execution SET state = ?, version = version + 1 WHERE id = ?", (state, execution_id)
-        )
+        self.connection.execute("UPDATE execution SET state = ?, version = version + 1 WHERE id = ?", (state, execution_id))
 
     # -- what is there ------------------------------------------------------------------------------------------------
 
