@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from tests.integration.api.client import Api
 
 BASE = "/api/v1/main/triggers"
