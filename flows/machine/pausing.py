@@ -62,7 +62,7 @@ def _close(step: Step, run: TaskRun, state: State) -> None:
     """The pause ends in a state of its own; a failure goes through the block's `errors` and `finally`."""
     cursor = step.cursor(run)
     step.effects.timers_void.add(run.id)
-    step.wait_as(run, State.RUNNING)
+    step.change_waiting(run, State.RUNNING)
     cursor.worst = max(cursor.worst, RANK[state])
     cursor.failed = state is State.FAILED
     cursor.next = len(step.plan.children(step.task(run), "tasks"))
@@ -100,7 +100,7 @@ def _resume_run(step: Step, run: TaskRun, inputs: dict[str, Any], by: str | None
     resumed = {"by": by, "on": iso(step.now), "to": State.RUNNING.value}
     run.outputs = {**(run.outputs or {}), "onResume": inputs, "resumed": resumed}
     step.know_outputs(run)
-    step.wait_as(run, State.RUNNING)
+    step.change_waiting(run, State.RUNNING)
     go_on(step)
     step.wake(run)
 

@@ -241,7 +241,12 @@ class Step:
             execution.held.remove(run.id)
 
     def wait_as(self, run: TaskRun, state: State) -> None:
-        """A task run takes a state (RETRYING, PAUSED, BREAKPOINT, CREATED …) that says what it waits for."""
+        """A task run takes a state (RETRYING, PAUSED, BREAKPOINT, CREATED …) that says what it waits for; so does the execution."""
+        self.change_waiting(run, state)
+        self.rest()
+
+    def change_waiting(self, run: TaskRun, state: State) -> None:
+        """The same, the execution's state left to the caller."""
         execution = self.execution
         self._leave_waiting(run)
         run.move(state, self.now)
@@ -252,7 +257,6 @@ class Step:
         elif state is State.BREAKPOINT:
             execution.stopped += 1
         self.effects.touch(run)
-        self.rest()
 
     def know_outputs(self, run: TaskRun) -> None:
         """Outputs are from now on there for expressions."""

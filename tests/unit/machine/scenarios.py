@@ -494,6 +494,7 @@ def a_replay_from_a_task_copies_what_came_before() -> None:
     by_task = {task.task_id: task for task in held.runs.values()}
     assert by_task["a"].outputs == {"value": "x"}
     assert [state for state, _ in by_task["b"].history][:4] == ["CREATED", "RUNNING", "SUCCESS", "RESTARTED"]
+    assert by_task["c"].created_at == 4_000_000, "it runs again, behind the one that was replayed"
     assert not {task.id for task in held.runs.values()} & set(simulation.runs)
     assert (replayed.parent_id, replayed.original_id) == ("execution", "execution")
 
@@ -624,20 +625,17 @@ def a_start_date_is_waited_for() -> None:
 
 @story
 def a_long_loop_keeps_a_bounded_window_open() -> None:
-    simulation = run(
-        flow("""
+    source = flow("""
         tasks:
           - id: each
             type: ForEach
             values: "{{ range(1, 5000) }}"
             concurrencyLimit: 0
             tasks: [{id: one}]
-        """),
-        {},
-        until=0.5,
-    )
+        """)
+    simulation = Simulation(source, scripted({}), Random(0), checked=False)
+    simulation.run(until=0.5)
     assert len(simulation.execution.runs) <= 2_001
-    simulation.checked = False
     simulation.run()
     assert len(simulation.of("one")) == 5_000
     assert simulation.execution.state is State.SUCCESS
