@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.expressions import Scope, render_value
+from flows.machine.events import SubRun
 from worker.attempt import Attempt
 from worker.context import LevelName, MetricKind
 from worker.door import Bridge, Door
@@ -16,6 +17,7 @@ from worker.files import AttemptFiles
 from worker.logship import INFO, LEVELS
 from worker.rendering import variables_of
 from worker.secrets import Secrets, names_found
+from worker.steps import TOLD_MAX, dynamic
 
 
 class Toolbox:
@@ -30,6 +32,7 @@ class Toolbox:
         ambient: Mapping[str, Callable[..., Any]],
         default_runner: str,
         report: Callable[[Attempt, dict[str, Any]], None],
+        sub_runs: Callable[[Attempt, Sequence[SubRun]], None],
     ) -> None:
         self.door = door
         self.bridge = bridge
@@ -39,6 +42,8 @@ class Toolbox:
         self.default_runner = default_runner
         self.report = report
         """Takes an attempt's progress, on the loop."""
+        self.sub_runs = sub_runs
+        """Takes what an attempt tells of task runs below it, on the loop."""
         self.loop_thread = threading.get_ident()
 
 
@@ -64,7 +69,7 @@ class AgentContext:
             "execution_id": token.execution_id,
             "task_run_id": token.task_run_id,
             "attempt": token.attempt,
-            "lease_id": token.lease_id,
+            "lease_id": self._attempt.marker,
         }
 
     @property
@@ -98,12 +103,13 @@ class AgentContext:
     def files(self) -> AttemptFiles:
         """Files of the attempt."""
         tools = self._tools
-        return AttemptFiles(self._attempt.token, tools.door, tools.bridge, self._attempt.folders, tools.cache)
+        mine = self._attempt
+        return AttemptFiles(mine.lease, tools.door, tools.bridge, mine.folders, tools.cache, mine.sub_run)
 
     @cached_property
     def secrets(self) -> Secrets:
         """Secrets of the attempt."""
-        return Secrets(self._attempt.token, self._tools.door, self._tools.bridge, self._attempt.masker)
+        return Secrets(self._attempt.lease, self._tools.door, self._tools.bridge, self._attempt.masker)
 
     @cached_property
     def variables(self) -> Mapping[str, Any]:
@@ -113,7 +119,7 @@ class AgentContext:
     @cached_property
     def scope(self) -> Scope:
         """Variables and functions of the attempt's expressions."""
-        if not self._attempt.plan.waits and not self._attempt.plan.task_type.unrendered:
+        if not self._attempt.plan.waits and not self._attempt.plan.task_type.unrendered and self._attempt.sub_run is None:
             return Scope(self.variables, self._tools.ambient)
         return Scope(self.variables, {**self._tools.ambient, "secret": self.secrets.get, "read": self._read})
 
@@ -159,6 +165,22 @@ class AgentContext:
         return self.files.input_file(uri_or_text, name)
 
     def namespace_files(
-        self, include: Sequence[str] = (), exclude: Sequence[str] = (), namespaces: Sequence[str] = ()
+        self,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        namespaces: Sequence[str] = (),
+        *,
+        if_exists: str = "OVERWRITE",
+        folder_per_namespace: bool = False,
     ) -> list[str]:
-        return self.files.namespace_files(include, exclude, namespaces or ("",))
+        return self.files.namespace_files(
+            include, exclude, namespaces or ("",), if_exists=if_exists, folder_per_namespace=folder_per_namespace
+        )
+
+    def report(self, *runs: SubRun) -> None:
+        for start in range(0, len(runs), TOLD_MAX):
+            told = [dynamic(run) for run in runs[start : start + TOLD_MAX]]
+            if self._on_loop:
+                self._tools.sub_runs(self._attempt, told)
+            else:
+                self._tools.bridge.soon(self._tools.sub_runs, self._attempt, told)

@@ -61,3 +61,6 @@ STATE_DIR_SECONDS = 86_400.0
 
 FAMILY_IDLE_SECONDS = 600.0
 """How long an unused warm interpreter with heavy libraries is kept before its memory is given back."""
+
+CACHE_BYTES_MAX = 2_000_000_000
+"""Bytes of the files that a WorkingDirectory keeps for its next execution."""

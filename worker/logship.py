@@ -30,9 +30,11 @@ class AttemptLog:
         ship: Callable[[gateway.LogBatch, bool], bool],
         masker: Masker,
         *,
+        sub_task_id: str = "",
         clock: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
         self._token = token
+        self._sub_task_id = sub_task_id
         self._ship = ship
         self._masker = masker
         self._clock = clock
@@ -108,7 +110,7 @@ class AttemptLog:
             made = [make(at_us=at_us, level=level, text=text) for at_us, level, text in lines]
         except ValueError:  # a lone surrogate, from a task that decoded carelessly
             made = [make(at_us=at, level=level, text=text.encode("utf-8", "replace").decode()) for at, level, text in lines]
-        batch = gateway.LogBatch(token=self._token, first=self._next, lines=made)
+        batch = gateway.LogBatch(token=self._token, first=self._next, lines=made, sub_task_id=self._sub_task_id)
         if not self._ship(batch, reserve):
             return False
         self._next += len(lines)

@@ -59,6 +59,10 @@ class Plan:
     timeout: str | None
     log_level: str | None
     whole: TaskType | None = None
+    children: tuple[Mapping[str, Any], ...] = ()
+    """Tasks to run one after the other in the attempt's working directory, as written."""
+    holds_tasks: bool = False
+    """Whether the attempt is a WorkingDirectory: it runs its children instead of something of its own."""
 
     def names_root(self, name: str) -> bool:
         """Whether some template may read that variable."""
@@ -99,14 +103,18 @@ class Plans:
         timeout, log_level = written.get("timeout"), written.get("logLevel")
         fixed = {"id": assign.task_id, "type": assign.task_type}
         templated: dict[str, Any] = {}
+        holds_tasks = "tasks" in task_type.branches
         for name, value in written.items():
-            if name in fixed or name in _MACHINE_ONLY:
+            if name in fixed or name in _MACHINE_ONLY or name in task_type.branches:
                 continue
             (fixed if name in task_type.unrendered else templated)[name] = value
         names = names_in([*templated.items(), timeout, log_level])
-        waits = names.roots is None or bool(names.functions & WAITING_FUNCTIONS)
+        waits = names.roots is None or bool(names.functions & WAITING_FUNCTIONS) or holds_tasks
         plan = Plan(task_type, fixed, templated, names, waits, timeout, log_level)
-        if names == Names() and not _has_braces(templated):
+        if holds_tasks:
+            plan.holds_tasks = True
+            plan.children = tuple(written.get("tasks") or ())
+        elif names == Names() and not _has_braces(templated):
             plan.whole = validate(task_type, {**fixed, **templated})
         return plan
 

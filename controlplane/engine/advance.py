@@ -462,10 +462,11 @@ class _Proofs:
         self._ending = {id(item): _token_row(item.token) for item in items if item.token is not None and not item.expired}
         self._holding = {id(item): _token_row(item.holder) for item in items if item.holder is not None}
         timers = [(item.timer,) for item in items if item.timer is not None]
-        self._taken = database.take("hand_out", store.HAND_OUT_TOKEN, list(dict.fromkeys(self._ending.values())))
+        # Looked for before anything is taken: what an attempt tells and its end may come in one batch.
         self._held = database.select(
             "hand_out", store.names(store.HAND_OUT_TOKEN), store.HAND_OUT_TOKEN, list(dict.fromkeys(self._holding.values()))
         )
+        self._taken = database.take("hand_out", store.HAND_OUT_TOKEN, list(dict.fromkeys(self._ending.values())))
         self._fired = database.take("timer", (("id", "bigint"),), timers)
 
     def refused(self, now: int) -> set[int]:

@@ -97,4 +97,11 @@ class Slow(TaskType):
         return {"thread": threading.current_thread().name}
 
 
+class WorkingDirectory(TaskType):
+    """Stands in while the language has no such type."""
+
+    types: ClassVar[tuple[str, ...]] = ("io.kestra.plugin.core.flow.WorkingDirectory",)
+    branches: ClassVar[tuple[str, ...]] = ("tasks", "errors", "finally")
+
+
 TASKS = (Facts, Misbehave, Slow)
