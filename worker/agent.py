@@ -187,7 +187,7 @@ class Agent:
 
     def _hello(self) -> HelloFacts:
         options = self._options
-        types = sorted(name for name, task in self._catalogue.entries.items() if task.kind != "flowable")
+        types = sorted(name for name, task in self._catalogue.entries.items() if task.kind in ("light", "process"))
         labels = {**options.labels, "default-runner": options.default_runner}
         return HelloFacts(product_version(), options.light_slots, options.process_slots, tuple(types), labels)
 

@@ -142,7 +142,7 @@ def result_of(attempt: Attempt, outputs: Any, error: BaseException | None) -> ga
     elif error is not None:
         outcome, code, message = gateway.FAILED, "task.error", f"{type(error).__name__}: {error}"
     try:
-        data = outputs_json(outputs, attempt.masker)
+        data = outputs if isinstance(outputs, bytes) else outputs_json(outputs, attempt.masker)
     except TaskFailed as failure:
         outcome, code, message = gateway.FAILED, failure.code, str(failure)
     if outcome == gateway.SUCCESS and attempt.warning is not None:

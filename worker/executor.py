@@ -15,9 +15,10 @@ from flows.errors import HeadraceError
 from flows.expressions import Names
 from flows.plugins import TaskType
 from wire import gateway
-from worker import limits
+from worker import encrypted, limits
 from worker.agent_context import AgentContext, Toolbox
 from worker.attempt import Attempt, Stopped, now_us, result_of
+from worker.errors import TaskFailed
 from worker.folders import Folders
 from worker.rendering import Plan, Plans
 from worker.running import Running, set_level
@@ -54,7 +55,7 @@ class Executor:
         self._process = Slots(slots[1])
         self._changed = changed
         self._threads = ThreadPoolExecutor(max_workers=max(8, 2 * slots[1]), thread_name_prefix="headrace-task")
-        self._running = Running(tools, zygotes, self._threads)
+        self._running = Running(tools, plans, zygotes, self._threads)
         self._directories = WorkingDirectories(self._running, plans, folders, session, self._flush_later)
         self._attempts: dict[str, Attempt] = {}
         self._inline: deque[gateway.Assign] = deque()
@@ -77,7 +78,7 @@ class Executor:
             nothing = Plan(TaskType, {}, {}, Names(), waits=False, timeout=None, log_level=None)
             self._end(self._attempt(assign, nothing), None, error)
             return
-        if plan.task_type.kind == "light" and not plan.waits and getattr(plan.task_type, "inline", False):
+        if plan.inline and encrypted.MARK not in assign.context_json:
             # No slot: it is over before anything else could count it.
             self._inline.append(assign)
             return
@@ -175,7 +176,10 @@ class Executor:
             error = Stopped()
         except Exception as failure:  # noqa: BLE001 - whatever a task raises ends its attempt, never the agent
             error = failure
-        self._end(attempt, outputs, error)
+        if attempt.log.file is None:
+            self._end(attempt, outputs, error)
+        else:
+            await self._end_with_file(attempt, outputs, error)
         slots.free()
 
     # ------------------------------------------------------------ out
@@ -194,17 +198,33 @@ class Executor:
             attempt.log.flush()
         self._changed()
 
-    def _end(self, attempt: Attempt, outputs: Any, error: Exception | None) -> None:
+    async def _end_with_file(self, attempt: Attempt, outputs: Any, error: Exception | None) -> None:
+        """The end of an attempt whose log is a file: it is stored before the result is told."""
         if attempt.ended:
             return
+        result = self._result(attempt, outputs, error)
+        path = attempt.log.file
+        try:
+            if path is not None and path.exists():
+                result.log_file = (await self._tools.door.put_file(attempt.lease, "log.txt", path)).uri
+        except (TaskFailed, asyncio.CancelledError) as failure:
+            _log.warning("the log file of %s could not be stored: %s", attempt.assign.task_id, failure)
+        self._hand_in(attempt, result)
+
+    def _end(self, attempt: Attempt, outputs: Any, error: Exception | None) -> None:
+        if not attempt.ended:
+            self._hand_in(attempt, self._result(attempt, outputs, error))
+
+    def _result(self, attempt: Attempt, outputs: Any, error: Exception | None) -> gateway.Result:
         attempt.ended = True
         attempt.close_timers()
-        lease_id = attempt.token.lease_id
-        self._attempts.pop(lease_id, None)
         self._unflushed.pop(attempt.marker, None)
         if error is not None and not isinstance(error, HeadraceError | Stopped):
             _log.warning("task %s failed unexpectedly: %s", attempt.assign.task_id, type(error).__name__, exc_info=error)
-        result = result_of(attempt, outputs, error)
+        return result_of(attempt, outputs, error)
+
+    def _hand_in(self, attempt: Attempt, result: gateway.Result) -> None:
+        self._attempts.pop(attempt.token.lease_id, None)
         self._session.finished(result)
         if attempt.folders.made:
             succeeded = result.outcome in (gateway.SUCCESS, gateway.WARNING)

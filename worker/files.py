@@ -78,26 +78,43 @@ class AttemptFiles:
             )
         return write_file(work, name, uri_or_text.encode("utf-8", "surrogatepass"))
 
-    def local_copy(self, uri: str) -> Path:
-        """A copy of a file of internal storage, outside the working directory; one copy per URI."""
-        found = self._copies.get(uri)
+    def put_namespace_file(self, namespace: str, path: str, source: Path, conflict: str = "OVERWRITE") -> str:
+        """Stores a file in a namespace and returns its URI. Raises TaskFailed (`file.exists` with conflict ERROR)."""
+        place_ = gateway.NamespacePlace(namespace=namespace, path=safe_name(path), conflict=conflict)
+        return self._bridge.wait(self._door.put_file(self._token, source.name, source, namespace_file=place_)).uri
+
+    def listed(self, namespace: str, patterns: Sequence[str]) -> list[str]:
+        """Names of a namespace's files that fit one of the patterns; all of them without patterns."""
+        found = self._bridge.wait(self._door.namespace_files(self._token, namespace))
+        return [name for name in (file.path.lstrip("/") for file in found) if _chosen(name, patterns, ())]
+
+    def delete(self, uri: str, namespace: str = "") -> bool:
+        """Removes a file of the execution, or of a namespace (`nsfile:///…`). Says whether it was there. Raises TaskFailed."""
+        request = gateway.DeleteFileRequest(token=self._token, uri=uri, namespace=namespace)
+        answer = self._door.ask("DeleteFile", request, gateway.DeleteFileResult, "deleting a file", "file.delete_failed")
+        return self._bridge.wait(answer).deleted
+
+    def local_copy(self, uri: str, namespace: str = "", version: int = 0) -> Path:
+        """A copy of a file of internal storage, outside the working directory; one copy per URI, namespace and version."""
+        known = f"{uri} {namespace} {version}"
+        found = self._copies.get(known)
         if found is None:
             folder = self._folders.folder("files") / str(len(self._copies))
             folder.mkdir()
             name = PurePosixPath(uri.split("?", maxsplit=1)[0].split("#", maxsplit=1)[0]).name
             found = place(folder, name if re.fullmatch(r"[-\w.+%]{1,200}", name) and name not in (".", "..") else "file")
-            self._bridge.wait(self._door.get_file(self._token, uri, found))
-            self._copies[uri] = found
+            self._bridge.wait(self._door.get_file(self._token, uri, found, namespace=namespace, version=version))
+            self._copies[known] = found
         return found
 
     def localise(self, text: str) -> str:
         """The text with every `kestra://` URI replaced by the path of a local copy."""
         return URI.sub(lambda match: str(self.local_copy(match.group())), text)
 
-    def read(self, path: str) -> str:
-        """The expression function `read('path')`: the text of a namespace file, or of a file of internal storage."""
+    def read(self, path: str, namespace: str = "", version: int = 0) -> str:
+        """The text of a namespace file, or of a file of internal storage. Raises TaskFailed (`file.too_large`, …)."""
         uri = path if path.startswith(("kestra://", "nsfile://")) else "nsfile:///" + path.lstrip("/")
-        copy = self.local_copy(uri)
+        copy = self.local_copy(uri, namespace, version)
         if copy.stat().st_size > _READ_BYTES_MAX:
             message = f"read(): {path} is larger than {_READ_BYTES_MAX} bytes; hand the file to a task instead."
             raise TaskFailed(message, code="file.too_large")

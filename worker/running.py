@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from pathlib import Path
@@ -15,14 +15,16 @@ import orjson
 
 from flows.errors import HeadraceError
 from flows.plugins import TaskType
+from wire import gateway
 from worker import child, limits
 from worker.agent_context import AgentContext, Toolbox
-from worker.attempt import Attempt, Stopped, now_us
+from worker.attempt import Attempt, Stopped, now_us, outputs_json
 from worker.errors import TaskFailed
 from worker.families import family_of
+from worker.kept import Kept, digest_of
 from worker.lines import LineSplitter
 from worker.logship import ERROR, INFO, LEVELS
-from worker.rendering import timeout_seconds
+from worker.rendering import Plans, timeout_seconds
 from worker.runners.command import Ended, RunsCommand
 from worker.runners.process import LineReader, Process
 from worker.steps import step_of
@@ -36,21 +38,59 @@ _family = lru_cache(maxsize=256)(family_of)
 class Running:
     """What turns attempts into outputs. Belongs to the loop's thread; shared by all attempts of an agent."""
 
-    def __init__(self, tools: Toolbox, zygotes: Zygotes, threads: ThreadPoolExecutor) -> None:
+    def __init__(self, tools: Toolbox, plans: Plans, zygotes: Zygotes, threads: ThreadPoolExecutor) -> None:
         self.tools = tools
+        self._plans = plans
         self._zygotes = zygotes
         self._threads = threads
 
     async def outputs_of(self, attempt: Attempt) -> Any:
-        """Renders and runs. Raises whatever the task raises; Stopped when its process was ended from outside."""
-        task_type = attempt.plan.task_type
+        """Renders and runs. Raises whatever the task raises; Stopped when its process was ended from outside.
+
+        Outputs that are JSON already (of an earlier run that stands for this one) are bytes.
+        """
         context, task = await self.thread(self._prepare, attempt)
+        becomes = getattr(task, "becomes", None)
+        if becomes is not None:
+            self._become(attempt, becomes())
+            return await self.outputs_of(attempt)
+        if attempt.plan.cache_ttl_ms is not None:
+            return await self._outputs_or_kept(attempt, context, task)
+        return await self._outputs(attempt, context, task)
+
+    def _become(self, attempt: Attempt, written: Mapping[str, Any]) -> None:
+        """From now on the attempt is that of another task, written by a template. Raises TaskFailed."""
+        assign = gateway.Assign()
+        assign.CopyFrom(attempt.assign)
+        assign.task_type = str(written["type"])
+        assign.task_json = orjson.dumps(written, default=str)
+        plan = self._plans.of(assign)
+        if plan.holds_tasks:
+            raise TaskFailed("A templated task must be a runnable one, found a WorkingDirectory.", code="task.spec_invalid")
+        attempt.assign, attempt.plan = assign, plan
+
+    async def _outputs_or_kept(self, attempt: Attempt, context: AgentContext, task: TaskType) -> Any:
+        """With `taskCache`: the outputs of an earlier run with the same rendered properties, or else this run's, kept for others.
+
+        Key: tenant, namespace, flow, task and the digest of type and rendered properties (flow-language §9).
+        """
+        kept = Kept(attempt, self.tools.door)
+        digest = await self.thread(digest_of, context, task, attempt.plan)
+        found = await kept.find(digest)
+        if found is not None:
+            attempt.log.line(INFO, "The result of an earlier run with the same properties is used.")
+            return found
+        outputs = outputs_json(await self._outputs(attempt, context, task), attempt.masker)
+        await kept.keep(digest, outputs)
+        return outputs
+
+    async def _outputs(self, attempt: Attempt, context: AgentContext, task: TaskType) -> Any:
         run_async = getattr(task, "run_async", None)
         if run_async is not None:
             return await run_async(context)
         if isinstance(task, RunsCommand):
             return await self._run_command(attempt, context, task)
-        if task_type.kind == "process":
+        if task.kind == "process":
             return await self._run_python(attempt, context, task)
         return await self.thread(task.run, context)
 
@@ -67,10 +107,14 @@ class Running:
             attempt.timeout_text = str(context.render(plan.timeout))
             self.tools.bridge.soon(self._set_timeout, attempt, timeout_seconds(attempt.timeout_text))
         set_level(attempt, context)
+        if plan.log_to_file and attempt.sub_run is None:
+            self.tools.bridge.soon(attempt.log.to_file, context.scratch("log") / "log.txt")
 
     def _set_timeout(self, attempt: Attempt, seconds: float) -> None:
         if attempt.ended:
             return
+        if attempt.timeout_timer is not None:
+            attempt.timeout_timer.cancel()  # the task became another one
         spent = (now_us() - attempt.started_at_us) / 1_000_000
         attempt.timeout_timer = asyncio.get_running_loop().call_later(max(0.0, seconds - spent), attempt.stop, "timeout")
 

@@ -29,6 +29,7 @@ from flows.plugins import Catalogue
 from wire import gateway
 from wire.ids import new_id
 from wire.plugins import discover
+from worker.testing_values import ScriptedValues
 
 T = TypeVar("T")
 _HANDLERS = "headrace.gateway.v1."
@@ -52,6 +53,7 @@ class FakeGateway:
         self.files: dict[str, bytes] = {}
         self.secrets: dict[str, str] = {}
         self.caches: dict[str, bytes] = {}
+        self.values = ScriptedValues(lambda: self.namespace, self.files, self.namespace_files)
         self.acknowledging = True
         self.answers_renewals = answers_renewals
         self.lease_seconds = 60
@@ -110,6 +112,7 @@ class FakeGateway:
                 self._resolve, gateway.ResolveSecretsRequest.FromString, gateway.ResolveSecretsResponse.SerializeToString
             ),
         }
+        calls |= self.values.handlers()
         server.add_generic_rpc_handlers(
             (
                 grpc.method_handlers_generic_handler(_HANDLERS + "Enrolment", enrolment),

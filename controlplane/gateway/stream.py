@@ -186,6 +186,7 @@ class Stream:
             outputs=outputs,
             log_lines=result.log_lines,
             error=error,
+            log_file=result.log_file or None,
         )
 
     def _chunk(self, batch: gateway.LogBatch) -> Chunk:

@@ -9,15 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from flows.machine.tasks.blocks import WorkingDirectory
 from flows.plugins import Catalogue
 from tests.integration.worker import sample_tasks
-from wire.plugins import discover
 from worker.agent import Agent
 from worker.config import WorkerOptions
 from worker.tasks import core, scripts
 from worker.testing import AgentThread, FakeGateway
-
-DIRECTORY = "io.kestra.plugin.core.flow.WorkingDirectory"
 
 
 def make_catalogue() -> Catalogue:
@@ -25,10 +23,7 @@ def make_catalogue() -> Catalogue:
     catalogue = Catalogue()
     for task_type in (*core.TASKS, *scripts.TASKS, *sample_tasks.TASKS):
         catalogue.register(task_type)
-    if DIRECTORY not in discover().entries:
-        catalogue.register(sample_tasks.WorkingDirectory)
-    else:
-        catalogue.register(discover().entries[DIRECTORY])
+    catalogue.register(WorkingDirectory)
     return catalogue
 
 

@@ -537,16 +537,18 @@ class LogRecords(_message.Message):
     def __init__(self, records: _Optional[_Iterable[_Union[LogRecord, _Mapping]]] = ..., complete: _Optional[bool] = ...) -> None: ...
 
 class KvGetRequest(_message.Message):
-    __slots__ = ("token", "namespace", "key", "inherit")
+    __slots__ = ("token", "namespace", "key", "inherit", "per_value")
     TOKEN_FIELD_NUMBER: _ClassVar[int]
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     KEY_FIELD_NUMBER: _ClassVar[int]
     INHERIT_FIELD_NUMBER: _ClassVar[int]
+    PER_VALUE_FIELD_NUMBER: _ClassVar[int]
     token: AttemptToken
     namespace: str
     key: str
     inherit: bool
-    def __init__(self, token: _Optional[_Union[AttemptToken, _Mapping]] = ..., namespace: _Optional[str] = ..., key: _Optional[str] = ..., inherit: _Optional[bool] = ...) -> None: ...
+    per_value: bool
+    def __init__(self, token: _Optional[_Union[AttemptToken, _Mapping]] = ..., namespace: _Optional[str] = ..., key: _Optional[str] = ..., inherit: _Optional[bool] = ..., per_value: _Optional[bool] = ...) -> None: ...
 
 class KvEntry(_message.Message):
     __slots__ = ("presence", "type", "value_json", "namespace")
@@ -571,7 +573,7 @@ class KvEntry(_message.Message):
     def __init__(self, presence: _Optional[_Union[KvEntry.Presence, str]] = ..., type: _Optional[str] = ..., value_json: _Optional[bytes] = ..., namespace: _Optional[str] = ...) -> None: ...
 
 class KvSetRequest(_message.Message):
-    __slots__ = ("token", "namespace", "key", "type", "value_json", "overwrite", "ttl_ms", "description")
+    __slots__ = ("token", "namespace", "key", "type", "value_json", "overwrite", "ttl_ms", "description", "per_value")
     TOKEN_FIELD_NUMBER: _ClassVar[int]
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     KEY_FIELD_NUMBER: _ClassVar[int]
@@ -580,6 +582,7 @@ class KvSetRequest(_message.Message):
     OVERWRITE_FIELD_NUMBER: _ClassVar[int]
     TTL_MS_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    PER_VALUE_FIELD_NUMBER: _ClassVar[int]
     token: AttemptToken
     namespace: str
     key: str
@@ -588,7 +591,8 @@ class KvSetRequest(_message.Message):
     overwrite: bool
     ttl_ms: int
     description: str
-    def __init__(self, token: _Optional[_Union[AttemptToken, _Mapping]] = ..., namespace: _Optional[str] = ..., key: _Optional[str] = ..., type: _Optional[str] = ..., value_json: _Optional[bytes] = ..., overwrite: _Optional[bool] = ..., ttl_ms: _Optional[int] = ..., description: _Optional[str] = ...) -> None: ...
+    per_value: bool
+    def __init__(self, token: _Optional[_Union[AttemptToken, _Mapping]] = ..., namespace: _Optional[str] = ..., key: _Optional[str] = ..., type: _Optional[str] = ..., value_json: _Optional[bytes] = ..., overwrite: _Optional[bool] = ..., ttl_ms: _Optional[int] = ..., description: _Optional[str] = ..., per_value: _Optional[bool] = ...) -> None: ...
 
 class KvSetResult(_message.Message):
     __slots__ = ("version",)
@@ -597,14 +601,16 @@ class KvSetResult(_message.Message):
     def __init__(self, version: _Optional[int] = ...) -> None: ...
 
 class KvDeleteRequest(_message.Message):
-    __slots__ = ("token", "namespace", "key")
+    __slots__ = ("token", "namespace", "key", "per_value")
     TOKEN_FIELD_NUMBER: _ClassVar[int]
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     KEY_FIELD_NUMBER: _ClassVar[int]
+    PER_VALUE_FIELD_NUMBER: _ClassVar[int]
     token: AttemptToken
     namespace: str
     key: str
-    def __init__(self, token: _Optional[_Union[AttemptToken, _Mapping]] = ..., namespace: _Optional[str] = ..., key: _Optional[str] = ...) -> None: ...
+    per_value: bool
+    def __init__(self, token: _Optional[_Union[AttemptToken, _Mapping]] = ..., namespace: _Optional[str] = ..., key: _Optional[str] = ..., per_value: _Optional[bool] = ...) -> None: ...
 
 class KvDeleteResult(_message.Message):
     __slots__ = ("deleted",)
