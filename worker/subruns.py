@@ -51,8 +51,9 @@ def message_of(run: SubRun, masker: Masker, metrics: list[gateway.Metric] | None
 
 
 def child_run(result: gateway.Result, task_id: str, value: str | None) -> SubRun:
-    """What the end of a child's last attempt says about its task run."""
-    error = {"code": result.error_code, "message": result.error_message} if result.error_code or result.error_message else None
+    """What the end of a child's last attempt says about its task run. Only a failure has an error."""
+    failed = result.outcome == gateway.FAILED
+    error = {"code": result.error_code, "message": result.error_message} if failed else None
     return SubRun(
         id=result.token.task_run_id,
         task_id=task_id,

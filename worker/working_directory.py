@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -151,9 +151,8 @@ class WorkingDirectories:
     async def _child(self, stay: _Stay, position: int, written: Mapping[str, Any]) -> None:
         """One child, with all its attempts; reported when it is over."""
         above = stay.attempt
-        task_id = str(written.get("id"))
         run_id = _run_id(above.token, position)
-        retries = Retries(written.get("retry"), above.started_at_us)
+        retries = Retries(written.get("retry"), now_us())
         number = 1
         while True:
             result, metrics = await self._try(stay, written, run_id, number)
@@ -164,13 +163,27 @@ class WorkingDirectories:
             wait = retries.wait_seconds(number, now_us()) if result.outcome == gateway.FAILED and not above.stop_reason else None
             if wait is None:
                 break
-            await asyncio.sleep(wait)
+            try:
+                await asyncio.sleep(wait)
+            except asyncio.CancelledError:
+                if above.stop_reason == "kill":
+                    result.outcome = gateway.KILLED
+                self._over(stay, written, result, metrics, warned=False)
+                raise
             number += 1
-        run = child_run(result, task_id, stay.value)
-        if above.stop_reason != "forget":
+        self._over(stay, written, result, metrics, warned=retries.warning_on_retry and number > 1)
+
+    def _over(
+        self, stay: _Stay, written: Mapping[str, Any], result: gateway.Result, metrics: list[gateway.Metric], *, warned: bool
+    ) -> None:
+        """A child is over: told of with the state its flags leave, its error telling how its last attempt really ended."""
+        above = stay.attempt
+        run = child_run(result, str(written.get("id")), stay.value)
+        run = replace(run, state=_softened(run.state, written, warned=warned))
+        if above.stop_reason not in ("forget", "lease", "drain", "lost"):
             message = message_of(run, above.masker, metrics)
             self._session.report(gateway.Report(token=above.lease, runs=[message]))
-        self._settle(stay, written, run, warned=retries.warning_on_retry and number > 1)
+        self._settle(stay, run)
 
     async def _try(
         self, stay: _Stay, written: Mapping[str, Any], run_id: str, number: int
@@ -281,26 +294,30 @@ class WorkingDirectories:
             task_id=task_id,
         )
 
-    def _settle(self, stay: _Stay, written: Mapping[str, Any], run: SubRun, *, warned: bool) -> None:
-        """What a child's end means for those after it and for the whole (execution-semantics §9.1, §10)."""
-        state = run.state
-        if warned and state is State.SUCCESS:
-            state = State.WARNING
-        if state is State.FAILED and written.get("allowFailure") is True:
-            state = State.WARNING
-        if state is State.WARNING and written.get("allowWarning") is True:
-            state = State.SUCCESS
-        if state is State.FAILED:
+    def _settle(self, stay: _Stay, run: SubRun) -> None:
+        """What a child's end means for those after it and for the whole."""
+        if run.state is State.FAILED:
             stay.failed = run.task_id
-        elif state is State.WARNING:
+        elif run.state is State.WARNING:
             stay.warning = f"The task {run.task_id} of the working directory ended with a warning."
         if run.outputs:
             tree = stay.variables.setdefault("outputs", {})
             nest_outputs(tree, run.task_id, stay.path, stay.value, run.outputs)
         if isinstance(stay.variables.get("tasks"), dict):
-            entry: dict[str, Any] = {"state": state.value}
+            entry: dict[str, Any] = {"state": run.state.value}
             known = stay.variables["tasks"].setdefault(run.task_id, {})
             known.update(entry if stay.value is None else {stay.value: entry})
+
+
+def _softened(state: State, written: Mapping[str, Any], *, warned: bool) -> State:
+    """The task run's state after `warningOnRetry`, `allowFailure` and `allowWarning`, in that order (semantics §9.1)."""
+    if warned and state is State.SUCCESS:
+        state = State.WARNING
+    if state is State.FAILED and written.get("allowFailure") is True:
+        state = State.WARNING
+    if state is State.WARNING and written.get("allowWarning") is True:
+        state = State.SUCCESS
+    return state
 
 
 def _directory(rendered: Mapping[str, Any]) -> Directory:

@@ -18,9 +18,11 @@ from controlplane.executions.models import Execution, HandOut, Metric, TaskRun, 
 from controlplane.executions.queries import ExecutionMissing, find_execution, is_over
 from controlplane.executions.serialise import created_execution
 from controlplane.files import storage
+from controlplane.kv.functions import kv_function
 from controlplane.logs.models import LogChunk
 from controlplane.platform.clock import now_us
 from controlplane.platform.errors import Conflict, Invalid
+from controlplane.vault.encryption import encrypt_for
 from flows.expressions import Scope
 from flows.expressions.ambient import make_ambient
 from flows.machine.states import State
@@ -121,12 +123,14 @@ def _inputs(flow: Flow, given: Given | Mapping[str, Any], place: _Place) -> dict
         else:
             values[name] = part
     moment = datetime.now(UTC)
-    functions = make_ambient(lambda: moment, Random())
+    functions = {**make_ambient(lambda: moment, Random()), "kv": kv_function(place.tenant, place.namespace)}
     roots = {
         "flow": {"id": place.flow_id, "namespace": place.namespace, "revision": place.revision, "tenantId": place.tenant},
         "vars": flow.variables,
     }
-    return resolve_inputs(flow, values, lambda inputs: Scope({**roots, "inputs": inputs}, functions))
+    return resolve_inputs(
+        flow, values, lambda inputs: Scope({**roots, "inputs": inputs}, functions), encrypt=encrypt_for(place.tenant)
+    )
 
 
 def _text(name: str, upload: UploadedFile[Any]) -> str:

@@ -115,8 +115,9 @@ def test_a_failed_child_stops_the_list_and_keeps_output_files(plane: FakeGateway
 def test_an_allowed_failure_goes_on_and_leaves_a_warning(plane: FakeGateway) -> None:
     token = plane.assign(directory(fail("f", allowFailure=True), log("after", "on")))
     assert plane.result(token).outcome == gateway.WARNING
-    # What is told is how the attempt ended; the flag is applied where the task run's state is kept.
-    assert told(plane, token) == {"f": gateway.FAILED, "after": gateway.SUCCESS}
+    assert told(plane, token) == {"f": gateway.WARNING, "after": gateway.SUCCESS}
+    # The error tells how the attempt itself ended: FAILED, below a task run that is only WARNING.
+    assert plane.sub_run(token, "f").error_code == "task.fail"
 
 
 def test_allowed_failure_and_warning_together_are_a_success(plane: FakeGateway) -> None:
@@ -160,6 +161,17 @@ def test_a_retry_may_leave_a_warning(plane: FakeGateway) -> None:
     retry = {"type": "constant", "interval": "PT0.01S", "maxAttempt": 5, "warningOnRetry": True}
     token = plane.assign(directory(shell("flaky", "test -e there || { touch there; exit 1; }", retry=retry)))
     assert plane.result(token).outcome == gateway.WARNING
+    assert (plane.sub_run(token, "flaky").outcome, plane.sub_run(token, "flaky").error_code) == (gateway.WARNING, "")
+
+
+def test_a_kill_between_two_tries_ends_the_child_killed(plane: FakeGateway) -> None:
+    retry = {"type": "constant", "interval": "PT60S", "maxAttempts": 3}
+    token = plane.assign(directory(shell("flaky", "echo tried", "exit 1", retry=retry)))
+    plane.until(lambda: bool(plane.sub_lines), what="the first try")
+    time.sleep(0.3)
+    plane.stop_attempt(token)
+    assert plane.result(token).outcome == gateway.KILLED
+    assert told(plane, token) == {"flaky": gateway.KILLED}
 
 
 def test_the_timeout_of_a_child_fails_it_alone(plane: FakeGateway) -> None:
