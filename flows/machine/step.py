@@ -241,7 +241,7 @@ class Step:
             execution.held.remove(run.id)
 
     def wait_as(self, run: TaskRun, state: State) -> None:
-        """A task run takes a state (RETRYING, PAUSED, BREAKPOINT, CREATED …) that says what it waits for; so does the execution."""
+        """A task run takes a state that says what it waits for (RETRYING, PAUSED, BREAKPOINT …); so does the execution."""
         self.change_waiting(run, state)
         self.rest()
 
