@@ -57,7 +57,7 @@ class Plane:
         django.setup(set_prefix=False)
         from django.conf import settings
 
-        from controlplane.catalog.engine_flows import flow_of
+        from controlplane.catalog.engine_flows import flow_of, newest_of
         from controlplane.engine.service import Engine, install
         from controlplane.gateway.recorder import Recorder
         from controlplane.gateway.server import GatewayServer
@@ -69,7 +69,7 @@ class Plane:
             log.warning("%s", warning)
         migrate()
         url = database.url_of_settings(settings.DATABASES["default"])
-        engine = Engine(url, flow_of, hub)
+        engine = Engine(url, flow_of, hub, load_newest=newest_of)
         engine.start()
         install(engine)
         self._stops.append(engine.stop)

@@ -14,6 +14,8 @@ from controlplane.accounts.shell import console_page, console_root
 from controlplane.catalog import api as catalog
 from controlplane.catalog import plugins
 from controlplane.executions import api as executions
+from controlplane.executions import bulk_api as bulk
+from controlplane.executions import commands_api as commands
 from controlplane.executions import results_api as results
 from controlplane.files import api as files
 from controlplane.kv import api as kv
@@ -26,19 +28,59 @@ Routes = list[URLPattern | URLResolver]
 
 _FLOW = "<str:namespace>/<str:flow_id>"
 
+_ONE = "executions/<str:execution_id>"
+_COMMANDS: dict[str, Any] = {
+    "pause": commands.PauseView,
+    "resume": commands.ResumeView,
+    "restart": commands.RestartView,
+    "replay": commands.ReplayView,
+    "state": commands.TaskRunStateView,
+    "change-status": commands.ChangeStatusView,
+    "force-run": commands.ForceRunView,
+    "unqueue": commands.UnqueueView,
+    "labels": commands.LabelsView,
+    "resume-from-breakpoint": commands.ResumeFromBreakpointView,
+}
+_BULK: dict[str, Any] = {
+    "kill": (bulk.KillByIdsView, bulk.KillByQueryView),
+    "pause": (bulk.PauseByIdsView, bulk.PauseByQueryView),
+    "resume": (bulk.ResumeByIdsView, bulk.ResumeByQueryView),
+    "restart": (bulk.RestartByIdsView, bulk.RestartByQueryView),
+    "replay": (bulk.ReplayByIdsView, bulk.ReplayByQueryView),
+    "force-run": (bulk.ForceRunByIdsView, bulk.ForceRunByQueryView),
+    "unqueue": (bulk.UnqueueByIdsView, bulk.UnqueueByQueryView),
+    "change-status": (bulk.ChangeStatusByIdsView, bulk.ChangeStatusByQueryView),
+    "labels": (bulk.LabelsByIdsView, bulk.LabelsByQueryView),
+}
+command_routes: Routes = [
+    path("executions/by-ids", bulk.DeleteByIdsView.as_view()),
+    path("executions/by-query", bulk.DeleteByQueryView.as_view()),
+    *(path(f"executions/{name}/by-ids", views[0].as_view()) for name, views in _BULK.items()),
+    *(path(f"executions/{name}/by-query", views[1].as_view()) for name, views in _BULK.items()),
+    path(f"{_ONE}/actions/kill", commands.KillView.as_view()),
+    path(f"{_ONE}/kill", commands.KillView.as_view(legacy=True)),
+    path(f"{_ONE}/actions/replay-with-inputs", commands.ReplayWithInputsView.as_view()),
+    path(f"{_ONE}/actions/resume/validate", commands.ResumeValidationView.as_view()),
+    path(f"{_ONE}/actions/eval", commands.EvaluationView.as_view()),
+    path(f"{_ONE}/actions/eval/<str:task_run_id>", commands.TaskRunEvaluationView.as_view()),
+    path(f"{_ONE}/eval", commands.EvaluationView.as_view(legacy=True)),
+    *(path(f"{_ONE}/actions/{name}", view.as_view()) for name, view in _COMMANDS.items()),
+    *(path(f"{_ONE}/{name}", view.as_view(legacy=True)) for name, view in _COMMANDS.items()),
+]
 execution_routes: Routes = [
     path("executions", executions.ExecutionListView.as_view(legacy=True)),
     path("executions/search", executions.ExecutionSearchView.as_view()),
     path(f"executions/flows/{_FLOW}", executions.FlowForExecutionView.as_view()),
-    path("executions/<str:execution_id>/actions/kill", executions.KillView.as_view()),
-    path("executions/<str:execution_id>/kill", executions.KillView.as_view(legacy=True)),
+    *command_routes,
     path("executions/<str:execution_id>/follow", StreamsLiveElsewhere.as_view(operation="followExecution")),
     path("executions/<str:execution_id>/flow", executions.ExecutionFlowView.as_view()),
     path("executions/<str:execution_id>/file", results.ExecutionFileView.as_view()),
     path("executions/<str:execution_id>/file/metas", results.ExecutionFileMetasView.as_view()),
     path("executions/<str:execution_id>/file/preview", results.ExecutionFilePreviewView.as_view()),
     path("executions/<str:execution_id>", executions.ExecutionView.as_view()),
+    path("executions/<str:execution_id>/explain", commands.ExplainView.as_view()),
     path(f"executions/{_FLOW}", executions.CreateExecutionView.as_view()),
+    path(f"executions/{_FLOW}/validate", executions.InputValidationView.as_view()),
     path("outputs/executions/<str:execution_id>", results.OutputsView.as_view()),
     path("outputs/tasks/<str:execution_id>", results.TaskOutputsListView.as_view()),
     path("outputs/tasks/<str:execution_id>/<str:task_run_id>", results.TaskOutputsView.as_view()),

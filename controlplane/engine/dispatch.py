@@ -121,3 +121,8 @@ class Dispatcher:
                 for light in (True, False):
                     self.backlog.add((channel.tenant, channel.worker_group, light))
             return bool(self._by_worker)
+
+    def connected(self) -> list[tuple[str, str]]:
+        """(tenant, worker id) of the open sessions of this process."""
+        with self._lock:
+            return list(self._by_worker)

@@ -8,12 +8,16 @@ from typing import Any, Literal
 
 from controlplane.engine.dispatch import Channel
 from controlplane.engine.store import Key
+from flows.machine.effects import Effects
 from flows.machine.events import Event
-from flows.machine.execution import Execution
+from flows.machine.execution import Execution, TaskRun
+from flows.machine.states import State
+from flows.machine.world import World
 
-Answer = Literal["applied", "superseded", "absent", "parked", "failed"]
-"""applied: committed. superseded: the teller no longer holds the attempt. absent: no such execution. parked: the execution could
-not take the event and was ended with a report. failed: nothing is stored; say it again later."""
+Answer = Literal["applied", "superseded", "refused", "absent", "parked", "failed"]
+"""applied: committed. superseded: the teller no longer holds the attempt. refused: the execution stands in a state that does not
+allow it, or the command itself says no (`Item.refusal`). absent: no such execution. parked: the execution could not take the
+event and was ended with a report. failed: nothing is stored; say it again later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +31,26 @@ class Token:
     lease_id: str
 
 
+Rewind = Callable[[Execution, list[TaskRun], World, Effects], tuple[Execution, Effects] | None]
+"""(execution, all its task runs in order, world, effects) → a new execution that comes of it, with its effects.
+
+Raises HeadraceError, before it changes anything, when there is nothing to do it to.
+"""
+
+
 @dataclass(slots=True)
 class Item:
     """One event for `key`.
 
     `token`: the attempt it ends (its hand-out is deleted in the same transaction; when it is gone the item is superseded).
     `holder`: the attempt it is about without ending it (checked, kept). `expired`: the token's lease must also have run out.
-    `timer`: the timer it comes from (deleted in the same transaction; when it is gone the item is superseded).
-    `new`: the execution to create. `channel`, `light`: whose slot the end of the attempt frees. `metrics`: rows to store with it.
+    `timer`, `message`: the timer or the message it comes from (deleted in the same transaction; when it is gone the item is
+    superseded). `unleased`: the hand-out (task run, attempt) that must still wait for a worker; it is deleted.
+    `new`: the execution to create; `once`: unless it exists; `pinned`: its revision may not be the newest, so the newest
+    one's limit must be looked up.
+    `states`: the states it is allowed in; None = any. `rewinds`: a command over all task runs, carried out instead of `event`;
+    `asked_by`: the task run (execution, task run, index) that hears of it when it cannot be.
+    `channel`, `light`: whose slot the end of the attempt frees. `metrics`: rows to store with it.
     """
 
     key: Key
@@ -43,9 +59,19 @@ class Item:
     holder: Token | None = None
     expired: bool = False
     timer: int | None = None
+    message: str | None = None
+    unleased: tuple[str, int] | None = None
     new: Execution | None = None
+    once: bool = False
+    pinned: bool = False
+    states: frozenset[State] | None = None
+    rewinds: Rewind | None = None
+    asked_by: tuple[str, str, int | None] | None = None
     channel: Channel | None = None
     light: bool = False
     metrics: list[dict[str, Any]] = field(default_factory=list)
     done: Callable[[Answer], None] | None = None
     tries: int = 0
+    refusal: str | None = None
+    refusal_code: str = "execution.state"
+    """Set with the answer `refused`: why."""

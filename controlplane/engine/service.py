@@ -9,9 +9,12 @@ import logging
 import queue
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future
 
+from controlplane.engine import outbox
 from controlplane.engine.advance import Advance, FlowLoader, Outcome
+from controlplane.engine.concurrency import FlowKey, NewestLoader, admissions
 from controlplane.engine.dispatch import Dispatcher
 from controlplane.engine.items import Answer, Item
 from controlplane.platform import database
@@ -41,15 +44,27 @@ class EngineUnavailable(HeadraceError):
 class Engine:
     """Takes items from any thread, answers after the commit. Start it once a process."""
 
-    def __init__(self, url: str, load_flow: FlowLoader, hub: Hub, dispatcher: Dispatcher | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        load_flow: FlowLoader,
+        hub: Hub,
+        dispatcher: Dispatcher | None = None,
+        load_newest: NewestLoader | None = None,
+    ) -> None:
         self.dispatcher = dispatcher or Dispatcher()
+        self.courier = outbox.Courier(url)
         self._url = url
         self._load_flow = load_flow
+        self._load_newest = load_newest
+        self._freed: set[FlowKey] = set()
         self._hub = hub
         self._queue: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
         self._next_due_us: int | None = None
+        self.noted_at_us = 0
+        """When the sweeper last said which workers are connected here, in microseconds."""
         self.commits = 0
         self.items = 0
 
@@ -66,6 +81,7 @@ class Engine:
         self._queue.put(None)
         if self._thread is not None:
             self._thread.join(timeout=30)
+        self.courier.stop()
 
     @property
     def running(self) -> bool:
@@ -97,9 +113,33 @@ class Engine:
             raise EngineUnavailable("the change could not be stored; see the control plane's log")
         return found
 
-    def kill(self, tenant: str, execution_id: str) -> bool:
-        """Ends an execution: waiting task runs at once, running ones through their workers. False when it does not exist."""
-        return self.call(Item(key=(tenant, execution_id), event=Kill())) == "applied"
+    def call_all(self, items: Sequence[Item], timeout: float = 300.0) -> list[Answer]:
+        """Hands in many items and waits for all their answers, in order. Raises EngineUnavailable."""
+        if not self.running:
+            raise EngineUnavailable("the engine is not running in this process")
+        answers: list[Future[Answer]] = []
+        for item in items:
+            answer: Future[Answer] = Future()
+            item.done = answer.set_result
+            answers.append(answer)
+            self.submit(item)
+        deadline = time.monotonic() + timeout
+        try:
+            return [answer.result(max(0.0, deadline - time.monotonic())) for answer in answers]
+        except TimeoutError as error:
+            raise EngineUnavailable(f"not all of {len(items)} changes were answered within {timeout:.0f} s") from error
+
+    def kill(self, tenant: str, execution_id: str, *, cascade: bool = True) -> bool:
+        """Ends an execution: waiting task runs at once, running ones through their workers; `cascade`: and those it started.
+
+        False when it does not exist.
+        """
+        return self.call(Item(key=(tenant, execution_id), event=Kill(cascade=cascade))) == "applied"
+
+    def admit(self, key: FlowKey) -> None:
+        """Somebody in the line of this flow may have a place now: look at once."""
+        self._freed.add(key)
+        self._queue.put(None)
 
     # -- the thread ---------------------------------------------------------------------------------------------------
 
@@ -111,7 +151,7 @@ class Engine:
             try:
                 if connection is None or advance is None:
                     connection = database.connect(self._url)
-                    advance = Advance(connection, self.dispatcher, self._load_flow)
+                    advance = Advance(connection, self.dispatcher, self._load_flow, self._load_newest)
                     self._next_due_us = next_due(connection)
                 if not pending:
                     pending = self._gather()
@@ -121,6 +161,8 @@ class Engine:
                 if self._next_due_us is not None and connection.now_us() >= self._next_due_us:
                     pending.extend(due_timers(connection))
                     self._next_due_us = next_due(connection)
+                if self._freed:
+                    pending.extend(self.admissions(connection))
                 if pending or self.dispatcher.groups_with_room():
                     self._carry_out(advance, pending)
                     pending = []
@@ -154,11 +196,22 @@ class Engine:
         self.items += len(items)
         self._tell(outcome)
 
+    def admissions(self, connection: database.Database) -> list[Item]:
+        """Items for those who may have the places that were given up."""
+        found: list[Item] = []
+        while self._freed:
+            key = self._freed.pop()
+            if self._load_newest is not None:
+                found.extend(admissions(connection, key, self._load_newest))
+        return found
+
     def _gather(self) -> list[Item]:
         """Waits for something to do, then takes all there is, up to the bound."""
         wait = 1.0
         if self._next_due_us is not None:
             wait = min(wait, max(0.0, self._next_due_us / 1_000_000 - time.time()))
+        if self._freed:
+            wait = 0.0
         batch: list[Item] = []
         try:
             first = self._queue.get(timeout=wait) if wait > 0 else self._queue.get_nowait()
@@ -197,8 +250,10 @@ class Engine:
             done, item.done = item.done, None  # once, even if the item is tried again because another one of its batch failed
             if done is not None:
                 done(answer)
-        for refused in outcome.refused:
-            self.submit(refused)
+        for item in (*outcome.refused, *outcome.messages):
+            self.submit(item)
+        self.courier.bring(outcome.notices)
+        self._freed.update(outcome.freed)
         self._hub.publish_many(outcome.changed)
         for key in outcome.ended:
             self._hub.publish(*key, ended=True)

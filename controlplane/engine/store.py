@@ -13,8 +13,6 @@ from typing import Any
 import orjson
 
 from controlplane.platform.database import Database, Row
-from flows.machine.context import nest_outputs
-from flows.machine.effects import Effects
 from flows.machine.execution import Attempt, Cursor, Execution, TaskRun
 from flows.machine.states import TERMINATED, State
 
@@ -32,20 +30,28 @@ EXECUTION_CHANGING = (
     ("task_run_count", "int"),
     ("started_at_us", "bigint"),
     ("ended_at_us", "bigint"),
+    ("extra", "text"),
 )
 EXECUTION_FIXED = (
     ("namespace", "text"),
     ("flow_id", "text"),
     ("flow_revision", "int"),
-    ("labels", "json"),
     ("inputs", "text"),
-    ("variables", "text"),
     ("trigger", "text"),
     ("parent_id", "text"),
     ("original_id", "text"),
     ("created_at_us", "bigint"),
+    ("kind", "text"),
+    ("parent_execution_id", "text"),
+    ("parent_task_run_id", "text"),
+    ("child_index", "int"),
+    ("schedule_at_us", "bigint"),
+    ("cause", "text"),
 )
-EXECUTION_ALL = (*EXECUTION_KEYS, *EXECUTION_FIXED, *EXECUTION_CHANGING)
+EXECUTION_EDITED = (("labels", "json"), ("variables", "text"))
+"""What few flows change while they run: written only when it differs from what is stored."""
+
+EXECUTION_ALL = (*EXECUTION_KEYS, *EXECUTION_FIXED, *EXECUTION_EDITED, *EXECUTION_CHANGING)
 
 RUN_KEYS = (("tenant_id", "text"), ("execution_id", "text"), ("id", "text"))
 RUN_CHANGING = (
@@ -57,16 +63,18 @@ RUN_CHANGING = (
     ("cursor", "text"),
     ("started_at_us", "bigint"),
     ("ended_at_us", "bigint"),
+    ("iteration", "int"),
 )
 RUN_FIXED = (
     ("seq", "int"),
     ("task_id", "text"),
     ("parent_id", "text"),
     ("value", "text"),
-    ("iteration", "int"),
     ("path", "text"),
+    ("place", "text"),
     ("items", "text"),
     ("created_at_us", "bigint"),
+    ("dynamic", "bool"),
 )
 RUN_ALL = (*RUN_KEYS, *RUN_FIXED, *RUN_CHANGING)
 
@@ -88,6 +96,7 @@ HAND_OUT_ALL = (
     ("worker_id", "text"),
     ("lease_until_us", "bigint"),
     ("stop", "bool"),
+    ("fallback", "text"),
 )
 TIMER_KEYS = (("tenant_id", "text"), ("execution_id", "text"), ("task_run_id", "text"))
 TIMER_ALL = (
@@ -95,6 +104,15 @@ TIMER_ALL = (
     ("attempt", "int"),
     ("kind", "text"),
     ("due_at_us", "bigint"),
+)
+OUTBOX_KEYS = (("tenant_id", "text"), ("id", "text"))
+OUTBOX_ALL = (
+    *OUTBOX_KEYS,
+    ("execution_id", "text"),
+    ("kind", "text"),
+    ("payload", "text"),
+    ("created_at_us", "bigint"),
+    ("seq", "bigint"),
 )
 METRIC_ALL = (
     ("tenant_id", "text"),
@@ -107,6 +125,9 @@ METRIC_ALL = (
     ("tags", "text"),
     ("at_us", "bigint"),
 )
+
+RUNS_PAGE = 5_000
+"""Task runs read, or written, at once."""
 
 _OPEN = "state NOT IN (" + ", ".join(f"'{state}'" for state in sorted(TERMINATED - {State.RESUBMITTED})) + ")"
 
@@ -125,13 +146,21 @@ def dump_bytes(value: Any) -> bytes:
         return text.encode("utf-8", "replace")
 
 
-def _load(text: str | None) -> Any:
+def load(text: str | None) -> Any:
     return None if text is None else orjson.loads(text)
 
 
 def names(columns: Iterable[tuple[str, str]]) -> list[str]:
     """Column names only."""
     return [name for name, _ in columns]
+
+
+def place_key(values: tuple[str, ...]) -> str:
+    """The values of a task run and its ancestors as a key: what lies below begins with it and a comma.
+
+    A JSON list without its last bracket; whatever a value holds, two different places never read the same.
+    """
+    return "[" if not values else dump_bytes(values).decode()[:-1]
 
 
 def execution_changing_row(execution: Execution) -> Row:
@@ -146,7 +175,13 @@ def execution_changing_row(execution: Execution) -> Row:
         execution.task_run_count,
         execution.started_at,
         execution.ended_at,
+        dump(execution.dump_extra() or None),
     )
+
+
+def execution_edited_row(execution: Execution) -> Row:
+    """Values of EXECUTION_EDITED."""
+    return (dump(execution.labels), dump(execution.variables))
 
 
 def execution_row(execution: Execution) -> Row:
@@ -157,13 +192,18 @@ def execution_row(execution: Execution) -> Row:
         execution.namespace,
         execution.flow_id,
         execution.revision,
-        dump(execution.labels),
         dump(execution.inputs),
-        dump(execution.variables),
         dump(execution.trigger),
         execution.parent_id,
         execution.original_id,
         execution.created_at,
+        execution.kind,
+        execution.started_by,
+        None if execution.waiter is None else execution.waiter[1],
+        None if execution.waiter is None else execution.waiter[2],
+        execution.schedule_at,
+        dump(execution.cause),
+        *execution_edited_row(execution),
         *execution_changing_row(execution),
     )
 
@@ -179,6 +219,7 @@ def run_changing_row(run: TaskRun) -> Row:
         dump(run.cursor.dump()) if run.cursor is not None else None,
         run.started_at,
         run.ended_at,
+        run.iteration,
     )
 
 
@@ -192,10 +233,11 @@ def run_row(execution: Execution, run: TaskRun) -> Row:
         run.task_id,
         run.parent_id,
         run.value,
-        run.iteration,
         dump(run.path) if run.path else None,
+        place_key(run.path if run.value is None else (*run.path, run.value)),
         dump(run.items),
         run.created_at,
+        run.dynamic,
         *run_changing_row(run),
     )
 
@@ -204,44 +246,68 @@ def load_executions(database: Database, keys: list[Key]) -> dict[Key, Execution]
     """The executions with their open task runs. Absent ones are left out."""
     found: dict[Key, Execution] = {}
     for row in database.select("execution", names(EXECUTION_ALL), EXECUTION_KEYS, keys)():
-        data = dict(zip(names(EXECUTION_ALL), row, strict=True))
-        labels = data["labels"]
-        execution = Execution(
-            tenant=data["tenant_id"],
-            id=data["id"],
-            namespace=data["namespace"],
-            flow_id=data["flow_id"],
-            revision=data["flow_revision"],
-            state=State(data["state"]),
-            history=[(state, at) for state, at in orjson.loads(data["history"])],
-            created_at=data["created_at_us"],
-            inputs=_load(data["inputs"]) or {},
-            labels=(orjson.loads(labels) if isinstance(labels, str) else labels) or [],
-            variables=_load(data["variables"]) or {},
-            trigger=_load(data["trigger"]),
-            cursor=Cursor.load(orjson.loads(data["cursor"])),
-            version=data["version"],
-            task_run_count=data["task_run_count"],
-            outputs=_load(data["outputs"]),
-            error=_load(data["error"]),
-            parent_id=data["parent_id"],
-            original_id=data["original_id"],
-            started_at=data["started_at_us"],
-            ended_at=data["ended_at_us"],
-            known_outputs=None,
-        )
+        execution = execution_of(dict(zip(names(EXECUTION_ALL), row, strict=True)))
         found[(execution.tenant, execution.id)] = execution
     keys_of_runs = (("tenant_id", "text"), ("execution_id", "text"))
     for row in database.select("task_run", names(RUN_ALL), keys_of_runs, list(found), f"AND t.{_OPEN} ORDER BY t.seq")():
         data = dict(zip(names(RUN_ALL), row, strict=True))
-        run = _run(data)
+        run = run_of(data)
         found[(data["tenant_id"], data["execution_id"])].runs[run.id] = run
     for execution in found.values():
         execution.count()
     return found
 
 
-def _run(data: dict[str, Any]) -> TaskRun:
+def execution_of(data: dict[str, Any]) -> Execution:
+    """The execution of a row, by column, without task runs."""
+    labels = data["labels"]
+    execution = Execution(
+        tenant=data["tenant_id"],
+        id=data["id"],
+        namespace=data["namespace"],
+        flow_id=data["flow_id"],
+        revision=data["flow_revision"],
+        state=State(data["state"]),
+        history=[(state, at) for state, at in orjson.loads(data["history"])],
+        created_at=data["created_at_us"],
+        inputs=load(data["inputs"]) or {},
+        labels=(orjson.loads(labels) if isinstance(labels, str) else labels) or [],
+        variables=load(data["variables"]) or {},
+        trigger=load(data["trigger"]),
+        cursor=Cursor.load(orjson.loads(data["cursor"])),
+        version=data["version"],
+        task_run_count=data["task_run_count"],
+        outputs=load(data["outputs"]),
+        error=load(data["error"]),
+        parent_id=data["parent_id"],
+        original_id=data["original_id"],
+        started_at=data["started_at_us"],
+        ended_at=data["ended_at_us"],
+        kind=data["kind"],
+        schedule_at=data["schedule_at_us"],
+        cause=load(data["cause"]),
+        started_by=data["parent_execution_id"],
+        known_outputs=None,
+    )
+    if data["extra"] is not None:
+        execution.load_extra(orjson.loads(data["extra"]))
+    return execution
+
+
+def load_runs(database: Database, key: Key) -> list[TaskRun]:
+    """All task runs of an execution, those that are over included, in order of creation."""
+    found: list[TaskRun] = []
+    keys = (("tenant_id", "text"), ("execution_id", "text"))
+    at = -1
+    while True:
+        page = database.select("task_run", names(RUN_ALL), keys, [key], f"AND t.seq > {at} ORDER BY t.seq LIMIT {RUNS_PAGE}")()
+        found.extend(run_of(dict(zip(names(RUN_ALL), row, strict=True))) for row in page)
+        if len(page) < RUNS_PAGE:
+            return found
+        at = found[-1].seq
+
+
+def run_of(data: dict[str, Any]) -> TaskRun:
     return TaskRun(
         id=data["id"],
         seq=data["seq"],
@@ -249,65 +315,15 @@ def _run(data: dict[str, Any]) -> TaskRun:
         parent_id=data["parent_id"],
         value=data["value"],
         iteration=data["iteration"],
-        path=tuple(_load(data["path"]) or ()),
+        path=tuple(load(data["path"]) or ()),
         state=State(data["state"]),
         history=[(state, at) for state, at in orjson.loads(data["history"])],
         created_at=data["created_at_us"],
         attempts=[Attempt.load(attempt) for attempt in orjson.loads(data["attempts"])],
-        outputs=_load(data["outputs"]),
+        outputs=load(data["outputs"]),
         cursor=None if data["cursor"] is None else Cursor.load(orjson.loads(data["cursor"])),
-        items=_load(data["items"]),
+        items=load(data["items"]),
         started_at=data["started_at_us"],
         ended_at=data["ended_at_us"],
+        dynamic=bool(data["dynamic"]),
     )
-
-
-class StoredOutputs:
-    """Look-ups of ended task runs for the machine: stored rows, with what this batch changed laid over them."""
-
-    def __init__(self, database: Database, effects: dict[Key, Effects]) -> None:
-        self._database = database
-        self._effects = effects
-
-    def outputs(self, execution: Execution, task_ids: frozenset[str] | None) -> dict[str, Any]:
-        """Nested outputs of these tasks; None = all."""
-        columns = ("id", "seq", "task_id", "path", "value", "outputs")
-        keys: tuple[tuple[str, str], ...] = (("tenant_id", "text"), ("execution_id", "text"))
-        rows: list[Row] = [(execution.tenant, execution.id)]
-        if task_ids is not None:
-            keys = (*keys, ("task_id", "text"))
-            rows = [(execution.tenant, execution.id, task_id) for task_id in sorted(task_ids)]
-        found = {
-            row[0]: (row[1], row[2], tuple(_load(row[3]) or ()), row[4], orjson.loads(row[5]))
-            for row in self._database.select("task_run", columns, keys, rows, "AND t.outputs IS NOT NULL")()
-        }
-        for run in self._fresh(execution):
-            if run.outputs and (task_ids is None or run.task_id in task_ids):
-                found[run.id] = (run.seq, run.task_id, run.path, run.value, run.outputs)
-        tree: dict[str, Any] = {}
-        for _, task_id, path, value, outputs in sorted(found.values(), key=lambda item: item[0]):
-            nest_outputs(tree, task_id, path, value, outputs)
-        return tree
-
-    def states(self, execution: Execution) -> dict[str, Any]:
-        """`tasks.<id>.state`, nested by value."""
-        keys = (("tenant_id", "text"), ("execution_id", "text"))
-        rows = self._database.select(
-            "task_run", ("id", "seq", "task_id", "value", "state"), keys, [(execution.tenant, execution.id)]
-        )()
-        found = {row[0]: tuple(row[1:]) for row in rows}
-        for run in self._fresh(execution):
-            found[run.id] = (run.seq, run.task_id, run.value, run.state.value)
-        tree: dict[str, Any] = {}
-        for _, task_id, value, state in sorted(found.values(), key=lambda item: item[0]):
-            node = tree.setdefault(task_id, {})
-            if value is not None:
-                node = node.setdefault(value, {})
-            node["state"] = state
-        return tree
-
-    def _fresh(self, execution: Execution) -> Iterable[TaskRun]:
-        effects = self._effects.get((execution.tenant, execution.id))
-        if effects is None:
-            return ()
-        return (*effects.created.values(), *effects.changed.values())

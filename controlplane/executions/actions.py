@@ -1,42 +1,38 @@
-"""Changes of executions: start, kill, delete."""
+"""Starting executions. What is done to those that exist is in `commands`, their deletion in `deletion`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from random import Random
-from typing import Any, TypeAlias
-
-from django.core.files.uploadedfile import UploadedFile
-from django.db import transaction
+from typing import Any
 
 from controlplane.accounts.actor import Actor
 from controlplane.catalog.queries import label_list, load_flow, newest_revision
-from controlplane.engine import NewExecution, get_engine, start_execution
-from controlplane.executions.models import Execution, HandOut, Metric, TaskRun, Timer
-from controlplane.executions.queries import ExecutionMissing, find_execution, is_over
+from controlplane.engine import NewExecution, start_execution
+from controlplane.executions.inputs import Given, Place, looked_at_inputs, place_of, typed_inputs
 from controlplane.executions.serialise import created_execution
-from controlplane.files import storage
-from controlplane.kv.functions import kv_function
-from controlplane.logs.models import LogChunk
 from controlplane.platform.clock import now_us
 from controlplane.platform.errors import Conflict, Invalid
-from controlplane.vault.encryption import encrypt_for
 from flows.expressions import Scope
-from flows.expressions.ambient import make_ambient
-from flows.machine.states import State
-from flows.spec.inputs import resolve_inputs
+from flows.machine.context import labels_map
+from flows.spec.checks import FailedCheck, failing_checks
 from flows.spec.model import Flow
 from wire.ids import new_id
 
-Given: TypeAlias = "Iterable[tuple[str, str | UploadedFile[Any]]]"
+KINDS = frozenset({"NORMAL", "TEST", "PLAYGROUND"})
+"""Kinds a caller may give; LOOP is the machine's own."""
 
 
 class FlowDisabled(Conflict):
     """The flow is switched off."""
 
     code = "flow.disabled"
+
+
+class CheckBlocked(Invalid):
+    """A check of the flow does not hold, and says that nothing may be created then."""
+
+    code = "flow.check"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +49,17 @@ def create_execution(
     namespace: str,
     flow_id: str,
     *,
-    given: Given | Mapping[str, Any] = (),
+    given: Given = (),
     labels: Sequence[dict[str, str]] = (),
     revision: int | None = None,
+    schedule_at_us: int | None = None,
+    breakpoints: Sequence[str] = (),
+    kind: str | None = None,
 ) -> Started:
-    """Starts an execution; it is stored when this returns. Raises FlowMissing, FlowDisabled, InputInvalid, EngineUnavailable.
+    """Starts an execution; it is stored when this returns. Raises FlowMissing, FlowDisabled, InputInvalid, CheckBlocked,
+    EngineUnavailable.
 
-    `given`: parts of a form (texts and uploads), or values by input id.
+    `given`: parts of a form (texts and uploads), or values by input id. `schedule_at_us`: it stays CREATED until then.
     """
     newest = newest_revision(tenant, namespace, flow_id)
     loaded = load_flow(tenant, namespace, flow_id, revision or newest)
@@ -67,100 +67,80 @@ def create_execution(
     if flow.disabled:
         raise FlowDisabled(f"Flow '{namespace}.{flow_id}' is disabled; enable it to run it")
     execution_id = new_id()
-    inputs = _inputs(flow, given, _Place(tenant, namespace, flow_id, execution_id, loaded.revision)) if flow.inputs else {}
-    all_labels = _labels(flow, labels, execution_id, actor)
+    place = place_of(tenant, flow, loaded.revision, execution_id)
+    inputs = typed_inputs(flow.inputs, given, place)
+    all_labels = labels_of(flow, labels, execution_id, actor)
+    failed = _failed_checks(flow, inputs, all_labels, place)
+    blocked = next((one for one in failed if one.check.behavior == "BLOCK_EXECUTION"), None)
+    if blocked is not None:
+        raise CheckBlocked(str(blocked), errors=[_check_row(one) for one in failed])
+    refused = next((one for one in failed if one.check.behavior == "FAIL_EXECUTION"), None)
     at_us = now_us()
-    start_execution(
-        NewExecution(
-            tenant=tenant,
-            namespace=namespace,
-            flow_id=flow_id,
-            revision=loaded.revision,
-            inputs=inputs,
-            labels=all_labels,
-            execution_id=execution_id,
-        )
+    new = NewExecution(
+        tenant=tenant,
+        namespace=namespace,
+        flow_id=flow_id,
+        revision=loaded.revision,
+        inputs=inputs,
+        labels=all_labels,
+        execution_id=execution_id,
+        kind=known_kind(kind),
+        schedule_at_us=schedule_at_us,
+        breakpoints=tuple(breakpoints),
+        cause={"kind": "api", "by": actor.username},
+        pinned=loaded.revision != newest,
+        fails={"code": "flow.check", "message": str(refused)} if refused is not None else None,
     )
-    body = created_execution(tenant, namespace, flow_id, loaded.revision, execution_id, at_us, inputs, all_labels, None)
+    start_execution(new)
+    body = created_execution(tenant, namespace, flow_id, loaded.revision, execution_id, at_us, inputs, all_labels, None, new)
+    if failed:
+        body["checks"] = [_check_row(one) for one in failed]
     return Started(execution_id, body)
 
 
-def _labels(flow: Flow, given: Sequence[dict[str, str]], execution_id: str, actor: Actor) -> list[dict[str, str]]:
+def known_kind(kind: str | None) -> str:
+    """The kind of a new execution. Raises Invalid."""
+    found = (kind or "NORMAL").upper()
+    if found not in KINDS:
+        raise Invalid(f"kind must be one of {', '.join(sorted(KINDS))}, not {found[:40]!r}", code="execution.kind")
+    return found
+
+
+def validate_inputs(
+    actor: Actor,
+    tenant: str,
+    namespace: str,
+    flow_id: str,
+    given: Given,
+    labels: Sequence[dict[str, str]] = (),
+    revision: int | None = None,
+) -> dict[str, Any]:
+    """What a start with these values would make of inputs and checks. Nothing is stored. Raises FlowMissing."""
+    loaded = load_flow(tenant, namespace, flow_id, revision or newest_revision(tenant, namespace, flow_id))
+    flow = loaded.flow
+    place = place_of(tenant, flow, loaded.revision, new_id())
+    rows = looked_at_inputs(flow.inputs, given, place)
+    checks: list[dict[str, Any]] = []
+    if not any(row["errors"] for row in rows):
+        inputs = {row["input"]["id"]: row.get("value") for row in rows if row["enabled"]}
+        checks = [_check_row(one) for one in _failed_checks(flow, inputs, labels_of(flow, labels, "", actor), place)]
+    return {"id": flow_id, "namespace": namespace, "inputs": rows, "checks": checks}
+
+
+def _failed_checks(flow: Flow, inputs: Mapping[str, Any], labels: list[dict[str, str]], place: Place) -> tuple[FailedCheck, ...]:
+    if not flow.checks:
+        return ()
+    found = place.scope(inputs)
+    return failing_checks(flow.checks, Scope({**found.variables, "labels": labels_map(labels)}, found.functions))
+
+
+def _check_row(one: FailedCheck) -> dict[str, Any]:
+    return {"message": one.check.message, "style": one.check.style, "behavior": one.check.behavior}
+
+
+def labels_of(flow: Flow, given: Sequence[dict[str, str]], execution_id: str, actor: Actor) -> list[dict[str, str]]:
     """Labels of the flow, over them the caller's, and the system's own."""
     found = {label["key"]: label["value"] for label in (*label_list(flow.labels), *given)}
     found.setdefault("system.correlationId", execution_id)
     found["system.username"] = actor.username
     return [{"key": key, "value": value} for key, value in found.items()]
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    tenant: str
-    namespace: str
-    flow_id: str
-    execution_id: str
-    revision: int
-
-
-def _inputs(flow: Flow, given: Given | Mapping[str, Any], place: _Place) -> dict[str, Any]:
-    """Typed values of all inputs; uploads are stored first. Raises InputInvalid, Invalid."""
-    declared = {declared.id: declared for declared in flow.inputs}
-    values: dict[str, Any] = {}
-    for name, part in given.items() if isinstance(given, Mapping) else given:
-        if isinstance(part, UploadedFile):
-            if name not in declared:
-                continue
-            if declared[name].type.upper() != "FILE":
-                values[name] = _text(name, part)
-                continue
-            stored = storage.put_input_file(
-                place.tenant, place.namespace, place.flow_id, place.execution_id, name, part.name or name, part.chunks()
-            )
-            values[name] = stored.uri
-        elif name in values:
-            earlier = values[name]
-            values[name] = [*earlier, part] if isinstance(earlier, list) else [earlier, part]
-        else:
-            values[name] = part
-    moment = datetime.now(UTC)
-    functions = {**make_ambient(lambda: moment, Random()), "kv": kv_function(place.tenant, place.namespace)}
-    roots = {
-        "flow": {"id": place.flow_id, "namespace": place.namespace, "revision": place.revision, "tenantId": place.tenant},
-        "vars": flow.variables,
-    }
-    return resolve_inputs(
-        flow, values, lambda inputs: Scope({**roots, "inputs": inputs}, functions), encrypt=encrypt_for(place.tenant)
-    )
-
-
-def _text(name: str, upload: UploadedFile[Any]) -> str:
-    try:
-        return bytes(upload.read()).decode()
-    except UnicodeDecodeError:
-        raise Invalid(f"input `{name}` is no FILE, and the upload is no UTF-8 text", code="input.invalid") from None
-
-
-def kill_execution(tenant: str, execution_id: str) -> None:
-    """Asks for the end of an execution. Raises ExecutionMissing, Conflict when it is over already, EngineUnavailable."""
-    if is_over(find_execution(tenant, execution_id)) or not get_engine().kill(tenant, execution_id):
-        row = find_execution(tenant, execution_id)
-        raise Conflict(f"Execution '{execution_id}' is over ({row['state']}); there is nothing to kill", code="execution.over")
-
-
-def delete_execution(tenant: str, execution_id: str, *, logs: bool = True, metrics: bool = True, files: bool = True) -> None:
-    """Deletes an execution that is over. Raises ExecutionMissing, Conflict."""
-    with transaction.atomic():
-        row = Execution.objects.select_for_update().filter(tenant_id=tenant, id=execution_id).values().first()
-        if row is None:
-            raise ExecutionMissing(f"Execution '{execution_id[:100]}' not found")
-        if not State(row["state"]).terminated:
-            raise Conflict(f"Execution '{execution_id}' is {row['state']}; kill it before deleting it", code="execution.running")
-        for model in (HandOut, Timer, TaskRun):
-            model.objects.filter(tenant_id=tenant, execution_id=execution_id).delete()
-        if metrics:
-            Metric.objects.filter(tenant_id=tenant, execution_id=execution_id).delete()
-        if logs:
-            LogChunk.objects.filter(tenant_id=tenant, execution_id=execution_id).delete()
-        Execution.objects.filter(tenant_id=tenant, id=execution_id).delete()
-    if files:
-        storage.remove_folder(tenant, storage.execution_folder(row["namespace"], row["flow_id"], execution_id))

@@ -16,6 +16,8 @@ from controlplane.accounts.views import TenantView, plain
 from controlplane.catalog.queries import find_flow, find_revision, revision_json
 from controlplane.executions import actions, queries
 from controlplane.executions.access import access_execution
+from controlplane.executions.deletion import Leftovers, delete_execution
+from controlplane.executions.inputs import Given
 from controlplane.openapi.components import WHEN, ref
 from controlplane.openapi.describe import PAGE, UPLOAD, answer, query
 from controlplane.platform.clock import parse_instant
@@ -40,23 +42,42 @@ def public_url(request: HttpRequest, row: dict[str, Any]) -> str:
     return f"{base}/ui/{tenant}/executions/{row['namespace']}/{flow_id}/{row['id']}"
 
 
+def read_given(request: HttpRequest) -> Given:
+    """Inputs of a request: parts of a form, or properties of a JSON object."""
+    kind = content_type(request)
+    if kind in FORM_TYPES:
+        return list(form_parts(request))
+    return json_object(request) if kind == "application/json" else {}
+
+
 def start(request: HttpRequest, actor: Any, tenant: str, namespace: str, flow_id: str) -> actions.Started:
     """Reads a creation and starts the execution; shared with the coroutine that waits for its end."""
     access_namespace(actor, tenant, namespace, Need.EXECUTE)
-    given: Any = ()
-    kind = content_type(request)
-    if kind in FORM_TYPES:
-        given = form_parts(request)
-    elif kind == "application/json":
-        given = json_object(request)
-    for name in ("scheduleDate", "breakpoints"):
-        if request.GET.get(name):  # starting at once instead would be worse than saying no
-            raise Invalid(f"{name} is not supported yet; create the execution without it", code="execution.unsupported")
+    given = read_given(request)
     revision = number(request, "revision")
     labels = request.GET.getlist("labels")
     return actions.create_execution(
-        actor, tenant, namespace, flow_id, given=given, labels=read_labels(labels) if labels else (), revision=revision or None
+        actor,
+        tenant,
+        namespace,
+        flow_id,
+        given=given,
+        labels=read_labels(labels) if labels else (),
+        revision=revision or None,
+        schedule_at_us=_instant(request, "scheduleDate"),
+        breakpoints=listed(request, "breakpoints"),
+        kind=request.GET.get("kind") or None,
     )
+
+
+def _instant(request: HttpRequest, name: str) -> int | None:
+    text = request.GET.get(name)
+    if not text:
+        return None
+    try:
+        return parse_instant(text)
+    except ValueError:
+        raise Invalid(f"{name} must be an ISO 8601 date, not {text[:60]!r}", code="execution.schedule_date") from None
 
 
 def created(request: HttpRequest, started: actions.Started) -> HttpResponse:
@@ -74,6 +95,9 @@ class CreateExecutionView(TenantView):
             query("labels", many=True, about="`key:value`"),
             query("wait", bool, about="Answer when it is over."),
             query("revision", OpenApiTypes.INT),
+            query("scheduleDate", WHEN, about="It stays CREATED until then."),
+            query("breakpoints", about="Ids of tasks to stop before, comma-separated."),
+            query("kind", about="NORMAL, TEST or PLAYGROUND."),
         ],
         request=UPLOAD | {"application/json": {"type": "object", "additionalProperties": True}},
         responses=answer("Execution"),
@@ -113,29 +137,13 @@ class ExecutionView(TenantView):
         """Deletes an execution that is over."""
         access_execution(self.actor, tenant, execution_id, Need.DELETE)
         http = plain(request)
-        actions.delete_execution(
-            tenant,
-            execution_id,
+        leftovers = Leftovers(
             logs=flag(http, "deleteLogs", default=True),
             metrics=flag(http, "deleteMetrics", default=True),
             files=flag(http, "deleteStorage", default=True),
         )
+        delete_execution(tenant, execution_id, leftovers)
         return no_content()
-
-
-class KillView(TenantView):
-    """Kill."""
-
-    @extend_schema(
-        operation_id="killExecution", tags=_TAGS, parameters=[query("isOnKillCascade", bool)], responses=answer("Execution")
-    )
-    def delete(self, request: Request, tenant: str, execution_id: str) -> HttpResponse:
-        """Asks for its end: KILLING, then KILLED. 409 when it is over."""
-        access_execution(self.actor, tenant, execution_id, Need.EXECUTE)
-        actions.kill_execution(tenant, execution_id)
-        row = queries.find_execution(tenant, execution_id)
-        # Clients of the older spelling tell "requested" (202) from "done" (200).
-        return json_bytes(queries.full_json(row, public_url(plain(request), row)), status=202 if self.legacy else 200)
 
 
 class ExecutionSearchView(TenantView):
@@ -181,8 +189,11 @@ class ExecutionListView(TenantView):
 
 def search(request: HttpRequest, tenant: str, also: Q | None = None) -> HttpResponse:
     """One page of the executions that meet all filters, new and old spelling."""
-    found = queries.executions_of(tenant).filter(to_q(parse_filters(query_items(request)), queries.EXECUTION_FIELDS))
-    found = found.filter(_flat(request))
+    filters = parse_filters(query_items(request))
+    found = queries.executions_of(tenant).filter(to_q(filters, queries.EXECUTION_FIELDS)).filter(_flat(request))
+    asked = {condition.field for condition in filters.conditions()}
+    if not asked & {"kind", "triggerexecutionid", "id"} and not request.GET.get("triggerExecutionId"):
+        found = found.filter(kind="NORMAL")  # iterations of a Loop, tests and the like show when they are asked for
     if also is not None:
         found = found.filter(also)
     sort = read_sort(request)
@@ -218,10 +229,31 @@ def _flat(request: HttpRequest) -> Q:
     if get.get("timeRange"):
         found &= queries.since(get["timeRange"])
     if get.get("triggerExecutionId"):
-        found &= Q(parent_id=get["triggerExecutionId"])
+        found &= Q(parent_execution_id=get["triggerExecutionId"])
     if get.get("childFilter"):
-        found &= Q(parent_id__isnull=get["childFilter"].upper() == "MAIN")
+        found &= Q(parent_execution_id__isnull=get["childFilter"].upper() == "MAIN")
     return found
+
+
+class InputValidationView(TenantView):
+    """Inputs of a start, looked at."""
+
+    @extend_schema(
+        operation_id="validateNewExecutionInputs",
+        tags=_TAGS,
+        parameters=[query("labels", many=True), query("revision", OpenApiTypes.INT)],
+        request=UPLOAD,
+        responses={(200, "application/json"): {"type": "array", "items": ref("ValidatedInputs")}},
+    )
+    def post(self, request: Request, tenant: str, namespace: str, flow_id: str) -> HttpResponse:
+        """What a start with these values would make of inputs and checks. Nothing is stored; 200 even with errors."""
+        access_namespace(self.actor, tenant, namespace, Need.EXECUTE)
+        http = plain(request)
+        labels = read_labels(http.GET.getlist("labels"))
+        revision = number(http, "revision") or None
+        return json_response(
+            [actions.validate_inputs(self.actor, tenant, namespace, flow_id, read_given(http), labels, revision)]
+        )
 
 
 class ExecutionFlowView(TenantView):

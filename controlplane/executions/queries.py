@@ -8,7 +8,8 @@ import orjson
 from django.db import connection
 from django.db.models import Q, QuerySet
 
-from controlplane.catalog.queries import scope_field
+from controlplane.catalog.queries import newest_revision, scope_field
+from controlplane.engine import store
 from controlplane.executions.models import Execution, Metric, TaskRun
 from controlplane.executions.serialise import FULL_COLUMNS, SUMMARY_COLUMNS, TASK_RUN_COLUMNS, execution_full, execution_summary
 from controlplane.gateway.progress import progress_of
@@ -28,12 +29,16 @@ from controlplane.platform.filters import (
 )
 from controlplane.platform.labels import labels_field
 from controlplane.platform.rendering import dump
+from flows.machine.execution import Execution as Stored
 from flows.machine.states import State
 
 Row = dict[str, Any]
 
 _ONE_EXECUTION = f"SELECT {', '.join(FULL_COLUMNS)} FROM execution WHERE tenant_id = %s AND id = %s"  # noqa: S608 - constants
 _TASK_RUNS = f"SELECT {', '.join(TASK_RUN_COLUMNS)} FROM task_run WHERE tenant_id = %s AND execution_id = %s ORDER BY seq"  # noqa: S608
+
+
+KINDS = frozenset({"NORMAL", "TEST", "PLAYGROUND", "LOOP"})
 
 
 class ExecutionMissing(Missing):
@@ -58,6 +63,26 @@ def task_runs(tenant: str, execution_id: str) -> list[Row]:
     with connection.cursor() as cursor:
         cursor.execute(_TASK_RUNS, [tenant, execution_id])
         return [dict(zip(TASK_RUN_COLUMNS, row, strict=True)) for row in cursor.fetchall()]
+
+
+def open_task_runs(tenant: str, execution_id: str) -> list[Row]:
+    """Rows of its task runs that are not over, in order of creation: what waits for something."""
+    found: Any = TaskRun.objects.filter(tenant_id=tenant, execution_id=execution_id, ended_at_us__isnull=True).order_by("seq")
+    return list(found.values(*TASK_RUN_COLUMNS, "attempt", "cursor"))
+
+
+def stored_execution(tenant: str, execution_id: str) -> Stored:
+    """The execution as the machine knows it, without task runs. Raises ExecutionMissing."""
+    columns = store.names(store.EXECUTION_ALL)
+    row = Execution.objects.filter(tenant_id=tenant, id=execution_id).values(*columns).first()
+    if row is None:
+        raise ExecutionMissing(f"Execution '{execution_id[:100]}' not found")
+    return store.execution_of(row)
+
+
+def newest_revision_of(row: Row) -> int:
+    """Number of the newest revision of the flow that execution ran. Raises FlowMissing, FlowDraft."""
+    return newest_revision(row["tenant_id"], row["namespace"], row["flow_id"])
 
 
 def full_json(row: Row, url: str | None = None) -> bytes:
@@ -103,9 +128,21 @@ def _child_field() -> FilterField:
         kind = condition.text.upper()
         if kind not in ("CHILD", "MAIN"):
             raise BadRequest(f"childFilter is CHILD or MAIN, not {condition.text!r}", code="filter.value")
-        return Q(parent_id__isnull=kind == "MAIN")
+        return Q(parent_execution_id__isnull=kind == "MAIN")
 
     return FilterField(EQUALITY, build)
+
+
+def _kind_field() -> FilterField:
+    """NORMAL also means kinds nobody knows, e.g. DEFAULT: clients of several generations name it differently."""
+
+    def build(condition: Condition) -> Q:
+        if condition.operation == "IS_NULL":
+            return Q(kind="NORMAL")
+        kinds = {value.upper() for value in condition.values}
+        return Q(kind__in={kind if kind in KINDS else "NORMAL" for kind in kinds})
+
+    return FilterField(MEMBERSHIP | NULLS, build)
 
 
 def _span_field() -> FilterField:
@@ -129,13 +166,13 @@ EXECUTION_FIELDS = {
     "namespace": text_field("namespace", NAMES),
     "flowid": text_field("flow_id", NAMES),
     "scope": scope_field("namespace"),
-    "kind": FilterField(MEMBERSHIP | NULLS, lambda _: Q()),  # there is only the normal kind yet; unknown ones are tolerated
+    "kind": _kind_field(),
     "state": _state_field(),
     "labels": labels_field("labels"),
     "startdate": instant_field("created_at_us", parse_instant),
     "enddate": instant_field("ended_at_us", parse_instant),
     "timerange": _span_field(),
-    "triggerexecutionid": text_field("parent_id", NAMES),
+    "triggerexecutionid": text_field("parent_execution_id", NAMES),
     "childfilter": _child_field(),
 }
 EXECUTION_SORT = {

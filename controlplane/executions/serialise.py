@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from controlplane.engine import NewExecution
 from controlplane.platform.clock import iso, iso_span, now_us
 from flows.machine.states import State
 
@@ -30,6 +31,10 @@ SUMMARY_COLUMNS = (
     "original_id",
     "created_at_us",
     "ended_at_us",
+    "kind",
+    "schedule_at_us",
+    "cause",
+    "extra",
 )
 FULL_COLUMNS = (*SUMMARY_COLUMNS, "variables", "version")
 TASK_RUN_COLUMNS = (
@@ -43,6 +48,7 @@ TASK_RUN_COLUMNS = (
     "history",
     "attempts",
     "outputs",
+    "dynamic",
     "created_at_us",
     "ended_at_us",
 )
@@ -83,9 +89,20 @@ def execution_summary(row: Row) -> dict[str, Any]:
         "state": state_json(row["state"], orjson.loads(row["history"])),
         "originalId": row["original_id"] or row["id"],
         "deleted": False,
-        "metadata": {"attemptNumber": 1, "originalCreatedDate": iso(row["created_at_us"])},
         "taskRunCount": row["task_run_count"],
     }
+    extra = orjson.loads(row["extra"]) if row["extra"] is not None else {}
+    first = extra.get("first") or row["created_at_us"]
+    body["metadata"] = {"attemptNumber": extra.get("attempt", 1), "originalCreatedDate": iso(first)}
+    if row["kind"] != "NORMAL":
+        body["kind"] = row["kind"]
+    if row["schedule_at_us"] is not None:
+        body["scheduleDate"] = iso(row["schedule_at_us"])
+    if extra.get("breakpoints"):
+        body["breakpoints"] = extra["breakpoints"]
+    if extra.get("loop"):
+        body["loopRun"] = {"taskId": extra["loop"]["taskId"], "item": extra["loop"]["item"]}
+    _json(body, "cause", row["cause"])
     _json(body, "inputs", row["inputs"])
     _json(body, "outputs", row["outputs"])
     _json(body, "trigger", row["trigger"])
@@ -120,6 +137,8 @@ def task_run(execution: Row, run: Row, progress: Any = None) -> dict[str, Any]:
         body["value"] = run["value"]
     if run["iteration"] is not None:
         body["iteration"] = run["iteration"]
+    if run["dynamic"]:
+        body["dynamic"] = True
     _json(body, "outputs", run["outputs"])
     if progress is not None:
         body["progress"] = progress
@@ -145,6 +164,7 @@ def created_execution(
     inputs: Mapping[str, Any],
     labels: Sequence[Mapping[str, str]],
     trigger: Mapping[str, Any] | None,
+    new: NewExecution | None = None,
 ) -> dict[str, Any]:
     """The answer to a creation, made of what was stored without reading it back."""
     body: dict[str, Any] = {
@@ -169,4 +189,16 @@ def created_execution(
     }
     if trigger is not None:
         body["trigger"] = trigger
+    if new is None:
+        return body
+    if new.kind != "NORMAL":
+        body["kind"] = new.kind
+    if new.schedule_at_us is not None:
+        body["scheduleDate"] = iso(new.schedule_at_us)
+    if new.breakpoints:
+        body["breakpoints"] = list(new.breakpoints)
+    if new.fails is not None:
+        history = [(State.CREATED.value, at_us), (State.FAILED.value, at_us)]
+        body["state"] = state_json(State.FAILED.value, history)
+        body["error"] = new.fails
     return body

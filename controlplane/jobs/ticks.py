@@ -33,9 +33,9 @@ def _engine() -> Engine:
     try:
         return installed()
     except EngineUnavailable:
-        from controlplane.catalog.engine_flows import flow_of
+        from controlplane.catalog.engine_flows import flow_of, newest_of
 
-        engine = Engine(database.url_of_settings(settings.DATABASES["default"]), flow_of, hub)
+        engine = Engine(database.url_of_settings(settings.DATABASES["default"]), flow_of, hub, load_newest=newest_of)
         engine.start()
         install(engine)
         return engine

@@ -78,7 +78,14 @@ SCHEMAS: dict[str, Schema] = {
             "state": ref("State"),
             "attempts": listed(ref("TaskRunAttempt")),
         },
-        {"parentTaskRunId": TEXT, "value": TEXT, "iteration": WHOLE, "outputs": ANY_OBJECT, "progress": ref("Progress")},
+        {
+            "parentTaskRunId": TEXT,
+            "value": TEXT,
+            "iteration": WHOLE,
+            "outputs": ANY_OBJECT,
+            "progress": ref("Progress"),
+            "dynamic": FLAG,
+        },
     ),
     "Progress": record(
         {},
@@ -86,6 +93,7 @@ SCHEMAS: dict[str, Schema] = {
         extra=True,
     ),
     "ExecutionTrigger": record({"id": TEXT, "type": TEXT}, {"variables": ANY_OBJECT}, extra=True),
+    "ExecutionCause": record({"kind": TEXT}, {"executionId": TEXT, "taskRunId": TEXT, "by": TEXT}, extra=True),
     "ExecutionMetadata": record({"attemptNumber": WHOLE, "originalCreatedDate": WHEN}),
     "ExecutionSummary": record(
         {
@@ -105,6 +113,11 @@ SCHEMAS: dict[str, Schema] = {
             "outputs": ANY_OBJECT,
             "parentId": TEXT,
             "trigger": ref("ExecutionTrigger"),
+            "kind": TEXT,
+            "scheduleDate": WHEN,
+            "breakpoints": listed(TEXT),
+            "loopRun": ANY_OBJECT,
+            "cause": ref("ExecutionCause"),
             "error": ref("Failure"),
             "taskRunCount": WHOLE,
         },
@@ -112,9 +125,48 @@ SCHEMAS: dict[str, Schema] = {
     "Execution": {
         "allOf": [
             ref("ExecutionSummary"),
-            record({"taskRunList": listed(ref("TaskRun"))}, {"variables": ANY_OBJECT, "url": TEXT}),
+            record(
+                {"taskRunList": listed(ref("TaskRun"))},
+                {"variables": ANY_OBJECT, "url": TEXT, "checks": listed(ref("FailedCheck"))},
+            ),
         ]
     },
+    "FailedCheck": record({"message": TEXT, "style": TEXT, "behavior": TEXT}),
+    "ValidatedInputs": record(
+        {"id": TEXT, "namespace": TEXT, "inputs": listed(ref("ValidatedInput")), "checks": listed(ref("FailedCheck"))}
+    ),
+    "ValidatedInput": record(
+        {"input": ANY_OBJECT, "enabled": FLAG, "isDefault": FLAG, "errors": listed(record({"message": TEXT}))}, {"value": {}}
+    ),
+    "TaskRunStateRequest": record({"taskRunId": TEXT, "state": ref("StateName")}),
+    "EvaluationResult": record({}, {"result": TEXT, "error": TEXT}),
+    "BulkReceipt": record({"operationId": TEXT, "totalItems": WHOLE, "count": WHOLE}),
+    "BulkCount": record({"count": WHOLE}),
+    "BulkLabelsRequest": record({"executionsId": listed(TEXT), "executionLabels": listed(ref("Label"))}),
+    "Explanation": record(
+        {
+            "executionId": TEXT,
+            "state": ref("StateName"),
+            "cause": ref("ExecutionCause"),
+            "reasons": listed(ref("Reason")),
+            "leftOff": WHOLE,
+        }
+    ),
+    "Reason": record(
+        {"code": TEXT, "message": TEXT, "state": ref("StateName"), "unblockedBy": listed(TEXT)},
+        {
+            "taskRunId": TEXT,
+            "taskId": TEXT,
+            "value": TEXT,
+            "waitsFor": ANY_OBJECT,
+            "heldBy": ANY_OBJECT,
+            "until": WHEN,
+            "timeoutAt": WHEN,
+            "attempt": WHOLE,
+            "attemptsMax": WHOLE,
+            "sla": TEXT,
+        },
+    ),
     "ExecutionPage": paged(ref("ExecutionSummary")),
     "LogEntry": record(
         {"namespace": TEXT, "flowId": TEXT, "timestamp": WHEN, "level": ref("Level"), "message": TEXT},

@@ -36,6 +36,8 @@ class Step:
         self.effects = effects
         self.plan: Plan = plan_of(world.flow, execution.loop["taskId"] if execution.loop is not None else None)
         self.agenda: deque[str | None] = deque()
+        self.pauses: list[TaskRun] = []
+        """Pauses that begin in this step, when everything else of it has started."""
 
     # -- the execution ------------------------------------------------------------------------------------------------
 

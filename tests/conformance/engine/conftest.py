@@ -23,7 +23,7 @@ from controlplane.platform import database  # noqa: E402
 from controlplane.settings.databases import database_from_url  # noqa: E402
 
 ALIAS = "conformance"
-TABLES = ("execution", "task_run", "hand_out", "timer", "metric", "log_chunk")
+TABLES = ("execution", "task_run", "hand_out", "timer", "metric", "outbox", "worker", "log_chunk")
 
 
 def _migrated(url: str) -> None:

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from controlplane.engine import store
+from controlplane.engine import outbox, store
 from controlplane.engine.advance import Advance, Outcome, new_execution
+from controlplane.engine.concurrency import queued_flows
 from controlplane.engine.dispatch import Channel, Dispatcher
 from controlplane.engine.items import Answer, Item, Token
 from controlplane.engine.service import Engine
@@ -86,16 +87,25 @@ class Plane:
         self.connection = connection or database.connect(url)
         self.database = wrap(self.connection)
         self.dispatcher = dispatcher or Dispatcher()
-        self.advance = Advance(self.database, self.dispatcher, self.load)
+        self.advance = Advance(self.database, self.dispatcher, self.load, self.newest)
         self.advance.checked = True
-        self.engine = Engine(url, self.load, Hub(), self.dispatcher)
+        self.engine = Engine(url, self.load, Hub(), self.dispatcher, self.newest)
         self.answers: list[tuple[Item, Answer]] = []
         self.workers: list[FakeWorker] = []
 
     def load(self, tenant: str, namespace: str, flow_id: str, revision: int) -> Flow:
         if flow_id in self.gone:
             raise FlowGone(f"flow {flow_id} is gone")
-        return self.flows[flow_id]
+        return self.flows[flow_id if revision == 1 else f"{flow_id}#{revision}"]
+
+    def newest(self, tenant: str, namespace: str, flow_id: str) -> tuple[int, Flow]:
+        """Revisions of a flow are called `flow`, `flow#2`, …"""
+        if flow_id in self.gone or flow_id not in self.flows:
+            raise FlowGone(f"flow {flow_id} is gone")
+        revision = 1
+        while f"{flow_id}#{revision + 1}" in self.flows:
+            revision += 1
+        return revision, self.load(tenant, namespace, flow_id, revision)
 
     def attach(self, light: int = 10, process: int = 10, worker_id: str | None = None, group: str = "default") -> FakeWorker:
         channel = Channel(TENANT, group, worker_id or new_id(), 1, deliver=lambda assigns, stops: None)
@@ -127,6 +137,31 @@ class Plane:
     def kill(self, execution_id: str) -> Answer:
         return self.step(Item((TENANT, execution_id), Kill()))[0]
 
+    def follow(self, steps: int = 500) -> None:
+        """What the engine's thread would do after the commits: messages, places that were given up, notices."""
+        for _ in range(steps):
+            items = self.engine.admissions(self.connection)
+            while not self.engine._queue.empty():
+                item = self.engine._queue.get()
+                if item is not None:
+                    items.append(item)
+            if not items:
+                return
+            self.step(*items)
+        raise AssertionError("there is always something more to tell")
+
+    def sweep(self) -> None:
+        """As after a crash: what memory knew is lost, the tables are looked at."""
+        while not self.engine._queue.empty():
+            self.engine._queue.get()
+        self.engine._freed.clear()
+        messages, notices = outbox.stale(self.connection, age_us=-1)
+        for notice in notices:
+            outbox.deliver(self.connection, notice)
+        self.step(*messages)
+        for key in queued_flows(self.connection):
+            self.engine._freed.add(key)
+
     def timers(self) -> list[Item]:
         """Items of all timers, due or not: time is up to the test."""
         rows = self.rows("SELECT id, tenant_id, execution_id, task_run_id, attempt, kind FROM timer ORDER BY id")
@@ -141,6 +176,7 @@ class Plane:
     def run_out(self, worker: FakeWorker, answer: Callable[[gateway.Assign], Item] | None = None, steps: int = 500) -> None:
         """The worker answers everything, timers fire, until nothing is left to do."""
         for _ in range(steps):
+            self.follow()
             if worker.inbox:
                 assign = worker.take()
                 self.step(answer(assign) if answer is not None else worker.item(assign))
@@ -200,7 +236,7 @@ class Plane:
         open_runs: set[str] = set()
         for execution in store.load_executions(self.connection, keys).values():
             waits = invariants.Waits(hand_outs, retries)
-            invariants.check(execution, self.flows[execution.flow_id], None, waits)
+            invariants.check(execution, self.load(TENANT, "tests", execution.flow_id, execution.revision), None, waits)
             open_runs.update(execution.runs)
         assert hand_outs <= open_runs, "a hand-out is left of a task run that is over"
         for worker in self.workers:

@@ -9,11 +9,12 @@ from typing import Any
 import orjson
 import pytest
 
-from controlplane.engine import advance as engine
-from controlplane.engine import store
+from controlplane.engine import batch, proofs, store
+from controlplane.engine.advance import Advance
 from controlplane.engine.items import Item
 from controlplane.engine.sweeper import expired_leases
-from flows.machine import decide as machine
+from flows.machine import step as machine
+from flows.machine.decide import decide
 from flows.machine.events import Kill
 from flows.machine.simulate import run as simulate
 from flows.machine.states import State
@@ -430,9 +431,9 @@ def test_a_fault_in_deciding_parks_that_execution_only(plane: Plane, worker: Fak
     def planted(execution: Any, event: Any, *rest: Any) -> Any:
         if execution.id == sick:
             raise RuntimeError("planted")
-        return machine.decide(execution, event, *rest)
+        return decide(execution, event, *rest)
 
-    monkeypatch.setattr("controlplane.engine.advance.decide", planted)
+    monkeypatch.setattr("controlplane.engine.batch.decide", planted)
     answers = plane.step(*(worker.item(assign) for assign in list(worker.inbox)))
     assert sorted(answers) == ["applied", "parked"]
     assert (plane.state(sick), plane.state(healthy)) == ("FAILED", "RUNNING")
@@ -442,7 +443,7 @@ def test_a_fault_in_deciding_parks_that_execution_only(plane: Plane, worker: Fak
 def test_a_state_that_breaks_a_rule_is_parked_when_rules_are_checked(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADRACE_CHECK", "1")
     plane = Plane(backend, FLOWS)
-    assert engine.Advance(plane.database, plane.dispatcher, plane.load).checked
+    assert Advance(plane.database, plane.dispatcher, plane.load).checked
     worker = plane.attach()
     sick, healthy = plane.start("parallel"), plane.start("two")
     plane.connection.execute("UPDATE task_run SET cursor = replace(cursor, '3', '7') WHERE task_id = 'par'")
@@ -619,7 +620,7 @@ def test_planted_a_step_that_trusts_its_cache_is_caught(backend: str, monkeypatc
 
 
 def test_planted_a_sweep_that_ignores_the_clock_is_caught(plane: Plane, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine._Proofs, "_expired", lambda self, token, now: True)
+    monkeypatch.setattr(proofs.Proofs, "_expired", lambda self, token, now: True)
     with pytest.raises(Exception):  # noqa: B017, PT011 - the table refuses a second hand-out of the task run
         test_a_lease_renewed_in_the_last_instant_is_not_swept(plane, plane.attach())
 
@@ -627,15 +628,15 @@ def test_planted_a_sweep_that_ignores_the_clock_is_caught(plane: Plane, monkeypa
 @pytest.mark.parametrize("column", ["attempt", "lease_id", "execution_id"])
 def test_planted_a_proof_without_a_column_is_caught(plane: Plane, column: str, monkeypatch: pytest.MonkeyPatch) -> None:
     columns = tuple(pair for pair in store.HAND_OUT_TOKEN if pair[0] != column)
-    whole = engine._token_row
+    whole = proofs.token_row
     kept = [index for index, pair in enumerate(store.HAND_OUT_TOKEN) if pair[0] != column]
     monkeypatch.setattr(store, "HAND_OUT_TOKEN", columns)
-    monkeypatch.setattr(engine, "_token_row", lambda token: tuple(whole(token)[index] for index in kept))
+    monkeypatch.setattr(proofs, "token_row", lambda token: tuple(whole(token)[index] for index in kept))
     with pytest.raises(AssertionError):
         test_a_token_that_differs_in_any_part_proves_nothing(plane, plane.attach(), column)
 
 
 def test_planted_slots_kept_by_a_failed_commit_are_caught(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine._Batch, "undo", lambda self: None)
+    monkeypatch.setattr(batch.Batch, "undo", lambda self: None)
     with pytest.raises(AssertionError):
         test_a_commit_that_fails_leaves_slots_and_cache_right_and_the_items_can_be_tried_again(backend)

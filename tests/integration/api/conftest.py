@@ -92,11 +92,11 @@ def api(anonymous: Api) -> Api:
 @pytest.fixture
 def engine(backend: str) -> Iterator[Any]:
     """The real engine on the same database. No worker is there: runnable tasks wait, flowables and skipped tasks end."""
-    from controlplane.catalog.engine_flows import flow_of
+    from controlplane.catalog.engine_flows import flow_of, newest_of
     from controlplane.engine.service import Engine, install
     from controlplane.platform.wakeups import hub
 
-    running = Engine(backend, flow_of, hub)
+    running = Engine(backend, flow_of, hub, load_newest=newest_of)
     running.start()
     install(running)
     yield running
