@@ -42,6 +42,7 @@ INSTALLED_APPS = [
     "controlplane.fleet",
     "controlplane.kv",
     "controlplane.logs",
+    "controlplane.triggers",
 ]
 MIDDLEWARE = ["controlplane.platform.middleware.RequestMiddleware"]
 AUTH_USER_MODEL = "accounts.User"

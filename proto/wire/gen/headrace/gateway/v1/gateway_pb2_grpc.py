@@ -113,6 +113,11 @@ class GatewayStub:
                 request_serializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.ToPlane.SerializeToString,
                 response_deserializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.ToWorker.FromString,
                 _registered_method=True)
+        self.Triggers = channel.stream_stream(
+                '/headrace.gateway.v1.Gateway/Triggers',
+                request_serializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.TriggerReport.SerializeToString,
+                response_deserializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.TriggerOrder.FromString,
+                _registered_method=True)
         self.PutFile = channel.stream_unary(
                 '/headrace.gateway.v1.Gateway/PutFile',
                 request_serializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.PutFileChunk.SerializeToString,
@@ -191,6 +196,13 @@ class GatewayServicer:
 
     def Session(self, request_iterator, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Triggers(self, request_iterator, context):
+        """Polling and realtime triggers, beside the session: evaluations in, what they found out.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -287,6 +299,11 @@ def add_GatewayServicer_to_server(servicer, server):
                     servicer.Session,
                     request_deserializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.ToPlane.FromString,
                     response_serializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.ToWorker.SerializeToString,
+            ),
+            'Triggers': grpc.stream_stream_rpc_method_handler(
+                    servicer.Triggers,
+                    request_deserializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.TriggerReport.FromString,
+                    response_serializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.TriggerOrder.SerializeToString,
             ),
             'PutFile': grpc.stream_unary_rpc_method_handler(
                     servicer.PutFile,
@@ -387,6 +404,33 @@ class Gateway:
             '/headrace.gateway.v1.Gateway/Session',
             wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.ToPlane.SerializeToString,
             wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.ToWorker.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Triggers(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/headrace.gateway.v1.Gateway/Triggers',
+            wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.TriggerReport.SerializeToString,
+            wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.TriggerOrder.FromString,
             options,
             channel_credentials,
             insecure,
