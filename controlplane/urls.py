@@ -18,6 +18,7 @@ from controlplane.executions import bulk_api as bulk
 from controlplane.executions import commands_api as commands
 from controlplane.executions import results_api as results
 from controlplane.files import api as files
+from controlplane.kv import api as kv
 from controlplane.logs import api as logs
 from controlplane.openapi import api as openapi
 from controlplane.streaming import StreamsLiveElsewhere
@@ -115,6 +116,10 @@ namespace_routes: Routes = [
     path("namespaces/<str:namespace>/files/search", files.NamespaceFileSearchView.as_view()),
     path("namespaces/<str:namespace>/files/revisions", files.NamespaceFileRevisionsView.as_view()),
     path("namespaces/<str:namespace>/files/export", files.NamespaceFileExportView.as_view()),
+    path("kv", kv.AllKeysView.as_view()),
+    path("namespaces/<str:namespace>/kv", kv.NamespaceKeysView.as_view()),
+    path("namespaces/<str:namespace>/kv/inheritance", kv.InheritedKeysView.as_view()),
+    path("namespaces/<str:namespace>/kv/<str:key>", kv.KeyView.as_view()),
 ]
 trigger_routes: Routes = [
     path("triggers", triggers.LegacyTriggerView.as_view()),
@@ -157,7 +162,7 @@ instance_routes: Routes = [
 tenant_routes: Routes = [*execution_routes, *flow_routes, *log_routes, *namespace_routes, *trigger_routes]
 _MAIN: dict[str, Any] = {"tenant": "main"}
 # The look-ahead spares every other address a walk through all these routes.
-_TENANTLESS = r"^api/v1/(?=(?:executions|flows|logs|namespaces|outputs|metrics|triggers)(?:/|$))"
+_TENANTLESS = r"^api/v1/(?=(?:executions|flows|kv|logs|namespaces|outputs|metrics|triggers)(?:/|$))"
 
 urlpatterns: Routes = [
     path("api/v1/", include(instance_routes)),

@@ -84,6 +84,8 @@ class Batch:
         self.new: set[Key] = set()
         self.edited: dict[Key, Row] = {}
         """What is stored of labels and variables, for executions in which they may have changed."""
+        self.timed: set[Key] = set()
+        """Executions that may have timers of their own beside those of service levels: they stood before their start."""
         self.metrics: list[Row] = []
         self.ended_runs: set[str] = set()
         self.tells: deque[tuple[str, Tell]] = deque()
@@ -202,6 +204,8 @@ class Batch:
         effects = self.effects.setdefault(key, Effects())
         before = execution.state
         self._older[key] = len(effects.created)
+        if before is State.CREATED and key not in self.new:
+            self.timed.add(key)
         if key not in self.new and key not in self.edited and (isinstance(event, SetLabels) or item_rewinds(item) or edits(flow)):
             self.edited[key] = store.execution_edited_row(execution)
         world = self.world(flow)
@@ -424,6 +428,7 @@ class Batch:
                 effects.withdrawn.add(run.id)
                 effects.timers_void.add(run.id)
             effects.timers_void.add("")
+            self.timed.add(key)
         execution.runs.clear()
         execution.held = []
         execution.paused = False

@@ -24,10 +24,11 @@ class Proofs:
         self._holding = {id(item): token_row(item.holder) for item in items if item.holder is not None}
         timers = [(item.timer,) for item in items if item.timer is not None]
         messages = [(item.key[0], item.message) for item in items if item.message is not None]
-        self._taken = database.take("hand_out", store.HAND_OUT_TOKEN, list(dict.fromkeys(self._ending.values())))
+        # Looked for before anything is taken: what an attempt tells and its end may come in one batch.
         self._held = database.select(
             "hand_out", store.names(store.HAND_OUT_TOKEN), store.HAND_OUT_TOKEN, list(dict.fromkeys(self._holding.values()))
         )
+        self._taken = database.take("hand_out", store.HAND_OUT_TOKEN, list(dict.fromkeys(self._ending.values())))
         self._fired = database.take("timer", (("id", "bigint"),), list(dict.fromkeys(timers)))
         self._arrived = database.take("outbox", store.OUTBOX_KEYS, list(dict.fromkeys(messages)))
 

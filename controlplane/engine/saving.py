@@ -44,7 +44,7 @@ def save(batch: Batch) -> None:
         withdrawn.extend(
             (key[0], run_id) for run_id in effects.withdrawn if run_id not in effects.created and run_id not in batch.ended_runs
         )
-        timers_void.extend((*key, run_id) for run_id in effects.timers_void)
+        timers_void.extend((*key, run_id) for run_id in effects.timers_void if run_id or _has_own_timers(batch, key))
         timers.extend((*key, timer.task_run_id, timer.attempt, timer.kind, timer.due_at) for timer in effects.timers)
         for hand_out in effects.hand_outs.values():
             seq = batch.now + batch.advance.next_number() % 1_000_000
@@ -75,6 +75,11 @@ def save(batch: Batch) -> None:
 def _begun_now(run: TaskRun, now: int) -> bool:
     """A loop learns its values when it begins; they are not written again each time it moves on."""
     return any(at >= now for _, at in run.history[-3:])
+
+
+def _has_own_timers(batch: Batch, key: Key) -> bool:
+    """Every end voids the execution's own timers; few executions ever had one."""
+    return key in batch.timed or bool(batch.flows[key].sla)
 
 
 def _edited(batch: Batch) -> list[Row]:

@@ -210,7 +210,9 @@ class PostgreSQL(Database):
             return self.connection.execute(sql, rows[0]).fetchall
         order = ", ".join(f"t.{name}" for name, _ in keys)
         sql = f"SELECT {found} FROM {table} t JOIN {_unnest(keys)} ON {_match(keys)} {suffix}"
-        return self.connection.execute(sql + (f" ORDER BY {order} FOR UPDATE OF t{held}" if lock else ""), _turned(keys, rows)).fetchall
+        return self.connection.execute(
+            sql + (f" ORDER BY {order} FOR UPDATE OF t{held}" if lock else ""), _turned(keys, rows)
+        ).fetchall
 
     def clock(self) -> Later:
         """Asked of the database every few seconds; in between this process's monotonic clock carries it on."""

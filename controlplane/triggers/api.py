@@ -25,7 +25,7 @@ from controlplane.platform.paging import ordering, paged, read_page, read_sort
 from controlplane.platform.parsers import flag, json_body, json_object
 from controlplane.platform.rendering import json_response, no_content
 from controlplane.triggers import actions, queries
-from controlplane.triggers.rows import StateRow, state_row
+from controlplane.triggers.rows import COLUMNS, StateRow, state_row
 from controlplane.triggers.settling import StateKey
 from wire.ids import new_id
 
@@ -127,7 +127,7 @@ class TriggerSearchView(TenantView):
         http = plain(request)
         found = queries.states_of(tenant).filter(_wanted(http))
         order = ordering(read_sort(http), queries.TRIGGER_SORT, ["namespace", "flow_id"], "trigger_id")
-        rows, total = paged(found.order_by(*order).values_list(*queries.COLUMNS), read_page(http))
+        rows, total = paged(found.order_by(*order).values_list(*COLUMNS), read_page(http))
         return json_response({"results": queries.nested_json(tenant, _rows(rows)), "total": total})
 
 
@@ -145,7 +145,7 @@ class FlowTriggersView(TenantView):
         found = queries.states_of(tenant).filter(namespace=namespace, flow_id=flow_id)
         found = found.filter(free_text(http.GET.get("q") or "", ["trigger_id", "type"]))
         order = ordering(read_sort(http), queries.TRIGGER_SORT, [], "trigger_id")
-        rows, total = paged(found.order_by(*order).values_list(*queries.COLUMNS), read_page(http))
+        rows, total = paged(found.order_by(*order).values_list(*COLUMNS), read_page(http))
         return json_response({"results": queries.states_json(_rows(rows)), "total": total})
 
 

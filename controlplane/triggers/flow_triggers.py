@@ -1,8 +1,14 @@
 """Flow triggers: an execution that takes a state may start executions of other flows (triggers-and-conditions §8).
 
+<<<<<<< HEAD
 The engine writes a notice with every step in which an execution took states, in tenants that have Flow triggers at all. Here
 each notice is consumed in one transaction: the windows move, the firing is remembered, and the new executions are stored with a
 message that has the engine begin them. A notice that is delivered twice, or cut off anywhere, starts nothing twice and loses
+=======
+The engine writes a notice with every step in which an execution took states, in tenants that have Flow triggers at all. Here each
+notice is consumed in one transaction: the windows move, the firing is remembered, and the new executions are stored with a
+message that has the engine begin them. So a notice that is delivered twice, or cut off anywhere, starts nothing twice and loses
+>>>>>>> main
 nothing.
 """
 
@@ -174,7 +180,7 @@ def _store(database: Database, execution: Execution, at: int) -> list[Row]:
         message: Row = (execution.tenant, new_id(), execution.id, outbox.BEGIN, dump({"pinned": False}), at, 0)
     elif outbox.is_consumed(outbox.STATES, execution.tenant):
         states = [state for state, _ in execution.history]
-        data = {"executionId": execution.id, "namespace": execution.namespace, "flowId": execution.flow_id}
+        data: dict[str, Any] = {"executionId": execution.id, "namespace": execution.namespace, "flowId": execution.flow_id}
         data |= {"revision": execution.revision, "kind": execution.kind, "states": states}
         message = (execution.tenant, new_id(), None, outbox.STATES, dump(data), at, 0)
     else:

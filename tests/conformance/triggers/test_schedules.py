@@ -8,6 +8,7 @@ import pytest
 
 from controlplane.platform import database
 from controlplane.triggers import actions
+from controlplane.triggers.queries import TriggerMissing
 from controlplane.triggers.scheduler import Scheduler
 from tests.conformance.triggers.world import (
     DAY_US,
@@ -204,10 +205,10 @@ def test_trap_5_the_switch_at_run_time_survives_edits_and_the_texts_does_not_tou
 def test_a_trigger_that_is_removed_loses_its_state(world: TriggerWorld) -> None:
     world.save(flow("daily", cron("0 0 * * *") + cron("0 6 * * *", "other")))
     world.save(flow("daily", cron("0 0 * * *")))
-    with pytest.raises(actions.TriggerMissing):
+    with pytest.raises(TriggerMissing):
         world.row("other")
     world.delete("daily")
-    with pytest.raises(actions.TriggerMissing):
+    with pytest.raises(TriggerMissing):
         world.row()
 
 
