@@ -19,7 +19,7 @@ from flows.schedule.context import ConditionContext, ConditionFailed
 from flows.schedule.date_conditions import DATE_CONDITIONS, names
 from flows.schedule.execution_conditions import EXECUTION_CONDITIONS
 from flows.schedule.state import Failure
-from flows.schedule.windows import Length, TimeWindow
+from flows.schedule.windows import DAY, NOTHING, Frame, Length, TimeWindow
 from flows.spec.dialects import present_types
 from flows.spec.shapes import Duration
 
@@ -128,6 +128,12 @@ conditions:
         if any(isinstance(condition, MultipleCondition) for condition in self.conditions.values()):
             raise ValueError("a MultipleCondition cannot stand inside another one")
         return self
+
+    def frame(self) -> Frame:
+        """The rule of its windows, in either spelling."""
+        if self.time_window is not None:
+            return self.time_window.frame()
+        return Frame("aligned", self.window or DAY, self.window_advance or NOTHING)
 
     def holds(self, context: ConditionContext) -> bool:
         """Raises ConditionFailed: one moment cannot tell."""

@@ -62,7 +62,7 @@ class Cron:
 
         The result is in UTC, because two datetimes of one zone compare by their clocks, which goes wrong in a repeated hour.
         """
-        at = after.astimezone(UTC).replace(tzinfo=None, microsecond=0) + _SECOND
+        at = (after if after.tzinfo is UTC else after.astimezone(UTC)).replace(tzinfo=None, microsecond=0) + _SECOND
         limit = at.year + YEARS_SEARCHED
         while at.year <= limit and at.year in _YEARS:
             stretch = stretch_at(zone, at)
