@@ -219,7 +219,7 @@ def test_a_single_requirement_fires_each_time() -> None:
     assert [watch.flow("a") for _ in range(3)] == [True] * 3
 
 
-FILTERS = [
+FILTERS: list[tuple[dict[str, Any], bool]] = [
     ({"field": "FLOW_ID", "type": "EQUAL_TO", "value": "a"}, True),
     ({"field": "FLOW_ID", "type": "NOT_EQUAL_TO", "value": "a"}, False),
     ({"field": "FLOW_ID", "type": "IN", "values": ["a", "b"]}, True),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from random import Random
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -200,7 +201,7 @@ def test_stop_after_sets_the_switch_by_each_end_state() -> None:
     ],
 )
 def test_what_is_switched_off_does_not_fire_and_says_by_what(
-    code: str, more: dict[str, bool], facts: FlowFacts, off: bool
+    code: str, more: dict[str, Any], facts: FlowFacts, off: bool
 ) -> None:
     rule = schedule("0 0 * * *", facts=facts, **more)
     state = replace(rule.created(NOON), disabled=off)
