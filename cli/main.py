@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -64,6 +64,24 @@ def flow_validate(files: Annotated[list[Path], typer.Argument(help="Flow files."
     from cli.flow import validate
 
     sys.exit(validate(files))
+
+
+@flow_app.command("simulate")
+def flow_simulate(
+    files: Annotated[list[Path], typer.Argument(help="Flow files.", exists=True, dir_okay=False)],
+    start: Annotated[str, typer.Option("--from", help="First day or instant, such as 2026-01-01 (default: now).")] = "",
+    days: Annotated[int, typer.Option(help="Days to look ahead.", min=1, max=3_660)] = 30,
+    timezone: Annotated[str, typer.Option(help="Zone of schedules that name none.")] = "UTC",
+    seed: Annotated[int, typer.Option(help="For random values in inputs: the same seed, the same plan.")] = 0,
+    output: Annotated[Literal["table", "json"], typer.Option("--format", help="table or json.")] = "table",
+) -> None:
+    """Shows when the schedules of flow files will fire, without a server."""
+    from datetime import UTC, datetime
+
+    from cli.simulate import schedules
+
+    begin = start or datetime.now(UTC).isoformat(timespec="seconds")
+    sys.exit(schedules(files, begin, days, timezone, seed, output))
 
 
 @flow_app.command("apply")

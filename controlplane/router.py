@@ -21,12 +21,18 @@ WEB_THREADS = 8
 
 _STREAM = re.compile(r"/api/v1/(?:[^/]+/)?(?:executions|logs)/[^/]+/follow")
 _CREATE = re.compile(r"/api/v1/(?:[^/]+/)?executions/[^/]+/[^/]+")
+_WEBHOOK = re.compile(r"/api/v1/(?:[^/]+/)?executions/webhook/[^/]+/[^/]+/.+")
 _WAIT = re.compile(rb"(?:^|&)wait=(?:true|True|1)(?:&|$)")
 
 
 def is_stream(scope: Scope) -> bool:
-    """Whether an HTTP request may last: a follow stream, or the creation of an execution that waits for its end."""
+    """Whether an HTTP request may last: a follow stream, or the creation of an execution that waits for its end.
+
+    Webhooks do when their trigger says so, which only the flow knows.
+    """
     path = scope["path"]
+    if _WEBHOOK.fullmatch(path) is not None:
+        return True
     if scope["method"] == "GET":
         return _STREAM.fullmatch(path) is not None
     return (

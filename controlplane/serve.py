@@ -119,10 +119,11 @@ class Plane:
 
     def _start_jobs(self) -> None:
         from controlplane.jobs.app import EmbeddedBeat
+        from controlplane.jobs.ticks import stop_scheduler
 
         beat = EmbeddedBeat()
         beat.start()
-        self._stops.append(beat.stop)
+        self._stops.extend((stop_scheduler, beat.stop))
 
     def _serve_web(self) -> int:
         from controlplane.router import build

@@ -8,12 +8,15 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from controlplane.executions.streams import create_and_wait, follow_execution
 from controlplane.logs.streams import follow_logs
+from controlplane.triggers.streams import answer_webhook
 
 Routes = list[URLPattern | URLResolver]
 
 _streams: Routes = [
     path("executions/<str:execution_id>/follow", follow_execution),
     path("logs/<str:execution_id>/follow", follow_logs),
+    path("executions/webhook/<str:namespace>/<str:flow_id>/<str:key>", answer_webhook),
+    path("executions/webhook/<str:namespace>/<str:flow_id>/<str:key>/<path:path>", answer_webhook),
     path("executions/<str:namespace>/<str:flow_id>", create_and_wait),
 ]
 _MAIN: dict[str, Any] = {"tenant": "main"}

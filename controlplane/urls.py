@@ -18,10 +18,13 @@ from controlplane.executions import bulk_api as bulk
 from controlplane.executions import commands_api as commands
 from controlplane.executions import results_api as results
 from controlplane.files import api as files
+from controlplane.kv import api as kv
 from controlplane.logs import api as logs
 from controlplane.openapi import api as openapi
 from controlplane.streaming import StreamsLiveElsewhere
 from controlplane.tenants import api as tenants
+from controlplane.triggers import api as triggers
+from controlplane.triggers import webhook_api as webhooks
 
 Routes = list[URLPattern | URLResolver]
 
@@ -70,6 +73,8 @@ execution_routes: Routes = [
     path("executions", executions.ExecutionListView.as_view(legacy=True)),
     path("executions/search", executions.ExecutionSearchView.as_view()),
     path(f"executions/flows/{_FLOW}", executions.FlowForExecutionView.as_view()),
+    path(f"executions/webhook/{_FLOW}/<str:key>", webhooks.WebhookView.as_view()),
+    path(f"executions/webhook/{_FLOW}/<str:key>/<path:path>", webhooks.WebhookWithPathView.as_view()),
     *command_routes,
     path("executions/<str:execution_id>/follow", StreamsLiveElsewhere.as_view(operation="followExecution")),
     path("executions/<str:execution_id>/flow", executions.ExecutionFlowView.as_view()),
@@ -111,6 +116,36 @@ namespace_routes: Routes = [
     path("namespaces/<str:namespace>/files/search", files.NamespaceFileSearchView.as_view()),
     path("namespaces/<str:namespace>/files/revisions", files.NamespaceFileRevisionsView.as_view()),
     path("namespaces/<str:namespace>/files/export", files.NamespaceFileExportView.as_view()),
+    path("kv", kv.AllKeysView.as_view()),
+    path("namespaces/<str:namespace>/kv", kv.NamespaceKeysView.as_view()),
+    path("namespaces/<str:namespace>/kv/inheritance", kv.InheritedKeysView.as_view()),
+    path("namespaces/<str:namespace>/kv/<str:key>", kv.KeyView.as_view()),
+]
+trigger_routes: Routes = [
+    path("triggers", triggers.LegacyTriggerView.as_view()),
+    path("triggers/search", triggers.TriggerSearchView.as_view()),
+    path("triggers/export/by-query/csv", triggers.TriggerExportView.as_view()),
+    path("triggers/set-disabled", triggers.SetDisabledView.as_view()),
+    path("triggers/set-disabled/by-triggers", triggers.SetDisabledByIdsView.as_view()),
+    path("triggers/set-disabled/by-query", triggers.SetDisabledByQueryView.as_view()),
+    path("triggers/unlock/by-triggers", triggers.UnlockByIdsView.as_view()),
+    path("triggers/unlock/by-query", triggers.UnlockByQueryView.as_view()),
+    path("triggers/delete/by-triggers", triggers.DeleteByIdsView.as_view()),
+    path("triggers/delete/by-query", triggers.DeleteByQueryView.as_view()),
+    path("triggers/backfill/create", triggers.CreateBackfillView.as_view()),
+    path("triggers/backfill/pause", triggers.PauseBackfillView.as_view()),
+    path("triggers/backfill/pause/by-triggers", triggers.PauseByIdsView.as_view()),
+    path("triggers/backfill/pause/by-query", triggers.PauseByQueryView.as_view()),
+    path("triggers/backfill/unpause", triggers.UnpauseBackfillView.as_view()),
+    path("triggers/backfill/unpause/by-triggers", triggers.UnpauseByIdsView.as_view()),
+    path("triggers/backfill/unpause/by-query", triggers.UnpauseByQueryView.as_view()),
+    path("triggers/backfill/delete", triggers.DeleteBackfillView.as_view()),
+    path("triggers/backfill/delete/by-triggers", triggers.DeleteBackfillByIdsView.as_view()),
+    path("triggers/backfill/delete/by-query", triggers.DeleteBackfillByQueryView.as_view()),
+    path(f"triggers/{_FLOW}", triggers.FlowTriggersView.as_view()),
+    path(f"triggers/{_FLOW}/<str:trigger_id>", triggers.TriggerView.as_view()),
+    path(f"triggers/{_FLOW}/<str:trigger_id>/unlock", triggers.UnlockView.as_view()),
+    path(f"triggers/{_FLOW}/<str:trigger_id>/restart", triggers.RestartView.as_view()),
 ]
 instance_routes: Routes = [
     path("setup", accounts.SetupView.as_view()),
@@ -124,10 +159,10 @@ instance_routes: Routes = [
     path("plugins/schemas/<str:kind>", plugins.SchemaView.as_view()),
     path("plugins/<str:cls>", plugins.PluginView.as_view()),
 ]
-tenant_routes: Routes = [*execution_routes, *flow_routes, *log_routes, *namespace_routes]
+tenant_routes: Routes = [*execution_routes, *flow_routes, *log_routes, *namespace_routes, *trigger_routes]
 _MAIN: dict[str, Any] = {"tenant": "main"}
 # The look-ahead spares every other address a walk through all these routes.
-_TENANTLESS = r"^api/v1/(?=(?:executions|flows|logs|namespaces|outputs|metrics)(?:/|$))"
+_TENANTLESS = r"^api/v1/(?=(?:executions|flows|kv|logs|namespaces|outputs|metrics|triggers)(?:/|$))"
 
 urlpatterns: Routes = [
     path("api/v1/", include(instance_routes)),

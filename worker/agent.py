@@ -8,6 +8,7 @@ import logging
 import random
 import signal
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -17,7 +18,9 @@ import orjson
 import uvloop
 
 from flows.expressions.ambient import make_ambient
+from flows.machine.events import SubRun
 from flows.plugins import Catalogue
+from wire import gateway
 from wire.plugins import discover
 from worker import limits
 from worker.agent_context import Toolbox
@@ -32,6 +35,7 @@ from worker.identity import Identity, enrol, store_identity, stored_identity
 from worker.rendering import Plans, environment_variables
 from worker.session import Drain, Goodbye, HelloFacts, Reconnect, Start, Stop, WorkerSession
 from worker.spool import SqliteSpool
+from worker.subruns import message_of
 from worker.transport import Transport, open_channel
 from worker.zygotes import COMMANDS, Zygotes
 
@@ -154,6 +158,7 @@ class Agent:
             make_ambient(lambda: datetime.now(UTC), random.Random()),
             options.default_runner,
             self._report,
+            self._sub_runs,
         )
         slots = (options.light_slots, options.process_slots)
         self._executor = Executor(
@@ -182,7 +187,7 @@ class Agent:
 
     def _hello(self) -> HelloFacts:
         options = self._options
-        types = sorted(name for name, task in self._catalogue.entries.items() if task.kind != "flowable")
+        types = sorted(name for name, task in self._catalogue.entries.items() if task.kind in ("light", "process"))
         labels = {**options.labels, "default-runner": options.default_runner}
         return HelloFacts(product_version(), options.light_slots, options.process_slots, tuple(types), labels)
 
@@ -235,6 +240,14 @@ class Agent:
         attempt.progress_at = now
         data = orjson.dumps(attempt.masker.mask_value(what), default=str, option=orjson.OPT_NON_STR_KEYS)
         self._session.progress(attempt.token, data)
+        self._transport.wake()
+
+    def _sub_runs(self, attempt: Attempt, runs: Sequence[SubRun]) -> None:
+        """Keeps what an attempt tells of task runs below it, and passes it on."""
+        if attempt.ended:
+            return
+        messages = [message_of(run, attempt.masker) for run in runs]
+        self._session.report(gateway.Report(token=attempt.lease, runs=messages))
         self._transport.wake()
 
     # ------------------------------------------------------------ the end

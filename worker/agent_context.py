@@ -8,14 +8,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from flows.expressions import Scope, render_value
+from flows.expressions import Scope, evaluate_value, render_value
+from flows.machine.events import SubRun
+from wire import gateway
+from worker import encrypted
 from worker.attempt import Attempt
 from worker.context import LevelName, MetricKind
 from worker.door import Bridge, Door
 from worker.files import AttemptFiles
+from worker.functions import Functions
+from worker.keys import Keys
 from worker.logship import INFO, LEVELS
 from worker.rendering import variables_of
 from worker.secrets import Secrets, names_found
+from worker.steps import TOLD_MAX, dynamic
 
 
 class Toolbox:
@@ -30,6 +36,7 @@ class Toolbox:
         ambient: Mapping[str, Callable[..., Any]],
         default_runner: str,
         report: Callable[[Attempt, dict[str, Any]], None],
+        sub_runs: Callable[[Attempt, Sequence[SubRun]], None],
     ) -> None:
         self.door = door
         self.bridge = bridge
@@ -39,6 +46,8 @@ class Toolbox:
         self.default_runner = default_runner
         self.report = report
         """Takes an attempt's progress, on the loop."""
+        self.sub_runs = sub_runs
+        """Takes what an attempt tells of task runs below it, on the loop."""
         self.loop_thread = threading.get_ident()
 
 
@@ -64,7 +73,7 @@ class AgentContext:
             "execution_id": token.execution_id,
             "task_run_id": token.task_run_id,
             "attempt": token.attempt,
-            "lease_id": token.lease_id,
+            "lease_id": self._attempt.marker,
         }
 
     @property
@@ -98,30 +107,63 @@ class AgentContext:
     def files(self) -> AttemptFiles:
         """Files of the attempt."""
         tools = self._tools
-        return AttemptFiles(self._attempt.token, tools.door, tools.bridge, self._attempt.folders, tools.cache)
+        mine = self._attempt
+        return AttemptFiles(mine.lease, tools.door, tools.bridge, mine.folders, tools.cache, mine.sub_run)
 
     @cached_property
     def secrets(self) -> Secrets:
         """Secrets of the attempt."""
-        return Secrets(self._attempt.token, self._tools.door, self._tools.bridge, self._attempt.masker)
+        return Secrets(self._attempt.lease, self._tools.door, self._tools.bridge, self._attempt.masker)
+
+    @cached_property
+    def keys(self) -> Keys:
+        """Keys of namespaces."""
+        return Keys(self._attempt.lease, self._tools.door, self._tools.bridge, self.namespace)
+
+    @cached_property
+    def functions(self) -> Functions:
+        """Expression functions that wait for the plane."""
+        mine, tools = self._attempt, self._tools
+        parts = (self.files, self.secrets, self.keys)
+        return Functions(mine.lease, tools.door, tools.bridge, *parts, self.namespace, self.flow_id)
+
+    @property
+    def lease(self) -> gateway.AttemptToken:
+        """What calls to the plane are made under."""
+        return self._attempt.lease
+
+    def scratch(self, name: str) -> Path:
+        """A folder of the attempt outside its working directory."""
+        path = self._attempt.folders.folder("files") / f"_{name}"
+        path.mkdir(exist_ok=True)
+        return path
+
+    def fetch_logs(self, request: gateway.FetchLogsRequest) -> tuple[list[gateway.LogRecord], bool]:
+        """Stored log records, and whether they are all."""
+        return self._tools.bridge.wait(self._tools.door.fetch_logs(request))
 
     @cached_property
     def variables(self) -> Mapping[str, Any]:
         places = {"workingDir": lambda: str(self.workdir), "outputDir": lambda: str(self.output_dir)}
-        return variables_of(self._attempt.assign, self._attempt.plan, self._tools.environment, places)
+        found = variables_of(self._attempt.assign, self._attempt.plan, self._tools.environment, places)
+        if encrypted.MARK in self._attempt.assign.context_json:
+            tools, mine = self._tools, self._attempt
+            return encrypted.decrypted(found, mine.lease, tools.door, tools.bridge, mine.masker)
+        return found
 
     @cached_property
     def scope(self) -> Scope:
         """Variables and functions of the attempt's expressions."""
-        if not self._attempt.plan.waits and not self._attempt.plan.task_type.unrendered:
+        if not self._attempt.plan.waits and not self._attempt.plan.task_type.unrendered and self._attempt.sub_run is None:
             return Scope(self.variables, self._tools.ambient)
-        return Scope(self.variables, {**self._tools.ambient, "secret": self.secrets.get, "read": self._read})
-
-    def _read(self, path: Any) -> str:
-        return self.files.read(str(path))
+        return Scope(self.variables, {**self._tools.ambient, **self.functions.by_name()})
 
     def render(self, value: Any) -> Any:
         return render_value(value, self.scope)
+
+    def evaluate(self, value: Any) -> Any:
+        """Like `render`, but a text that is one expression gives its value with its type (expressions §1.2)."""
+        return evaluate_value(value, self.scope)
 
     def prefetch_secrets(self) -> None:
         """Resolves the secrets that stand literally in the task's templates, in one call."""
@@ -159,6 +201,22 @@ class AgentContext:
         return self.files.input_file(uri_or_text, name)
 
     def namespace_files(
-        self, include: Sequence[str] = (), exclude: Sequence[str] = (), namespaces: Sequence[str] = ()
+        self,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        namespaces: Sequence[str] = (),
+        *,
+        if_exists: str = "OVERWRITE",
+        folder_per_namespace: bool = False,
     ) -> list[str]:
-        return self.files.namespace_files(include, exclude, namespaces or ("",))
+        return self.files.namespace_files(
+            include, exclude, namespaces or ("",), if_exists=if_exists, folder_per_namespace=folder_per_namespace
+        )
+
+    def report(self, *runs: SubRun) -> None:
+        for start in range(0, len(runs), TOLD_MAX):
+            told = [dynamic(run) for run in runs[start : start + TOLD_MAX]]
+            if self._on_loop:
+                self._tools.sub_runs(self._attempt, told)
+            else:
+                self._tools.bridge.soon(self._tools.sub_runs, self._attempt, told)

@@ -34,14 +34,19 @@ class Stopped(Exception):
 
 
 class Attempt:
-    """The state of one attempt. Belongs to the loop's thread, except where a method says otherwise."""
+    """The state of one attempt. Belongs to the loop's thread, except where a method says otherwise.
+
+    `above`: the attempt whose lease this one runs under, for the children of a WorkingDirectory; secrets are masked together.
+    """
 
     __slots__ = (
         "_protocol",
         "assign",
         "ended",
         "folders",
+        "lease",
         "log",
+        "marker",
         "masker",
         "metrics",
         "on_stop",
@@ -51,6 +56,7 @@ class Attempt:
         "started_at_us",
         "started_timer",
         "stop_reason",
+        "sub_run",
         "task",
         "timeout_text",
         "timeout_timer",
@@ -58,13 +64,26 @@ class Attempt:
         "warning",
     )
 
-    def __init__(self, assign: gateway.Assign, plan: Plan, session: WorkerSession, folders: RunFolders) -> None:
+    def __init__(
+        self, assign: gateway.Assign, plan: Plan, session: WorkerSession, folders: RunFolders, above: Attempt | None = None
+    ) -> None:
         self.assign = assign
         self.token = assign.token
+        self.lease: gateway.AttemptToken = self.token if above is None else above.lease
+        """What the plane knows the lease by: the attempt's own token, or that of the attempt it runs below."""
+        self.sub_run: gateway.SubRunName | None = None
+        self.marker = self.token.lease_id
+        """Unique to the attempt on this worker: what its processes are recognised by."""
+        if above is not None:
+            self.sub_run = gateway.SubRunName(id=self.token.task_run_id, task_id=assign.task_id)
+            self.marker = f"{self.token.lease_id}.{self.token.task_run_id}.{self.token.attempt}"
         self.plan = plan
         self.folders = folders
-        self.masker = Masker()
-        self.log = AttemptLog(self.token, lambda batch, reserve: session.log_batch(batch, reserve=reserve), self.masker)
+        self.masker: Masker = Masker() if above is None else above.masker
+        below = "" if above is None else assign.task_id
+        self.log = AttemptLog(
+            self.token, lambda batch, reserve: session.log_batch(batch, reserve=reserve), self.masker, sub_task_id=below
+        )
         self.metrics: list[gateway.Metric] = []
         self._protocol: ProtocolReader | None = None
         self.started_at_us = now_us()
@@ -123,7 +142,7 @@ def result_of(attempt: Attempt, outputs: Any, error: BaseException | None) -> ga
     elif error is not None:
         outcome, code, message = gateway.FAILED, "task.error", f"{type(error).__name__}: {error}"
     try:
-        data = outputs_json(outputs, attempt.masker)
+        data = outputs if isinstance(outputs, bytes) else outputs_json(outputs, attempt.masker)
     except TaskFailed as failure:
         outcome, code, message = gateway.FAILED, failure.code, str(failure)
     if outcome == gateway.SUCCESS and attempt.warning is not None:

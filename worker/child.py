@@ -1,7 +1,8 @@
 """Inside a forked process: runs one task's `run(context)` and tells the agent, over the control socket, what it does.
 
 One JSON document a line. Agent → child: the task to run, then answers `{"id", "value" | "failed"}`. Child → agent: `log`,
-`metric`, `progress`, calls `{"id", "call", "arguments"}`, at the end `{"outputs"}` or `{"failed": {"message", "code", …}}`.
+`metric`, `progress`, `sub_runs`, calls `{"id", "call", "arguments"}`, at the end
+`{"outputs"}` or `{"failed": {"message", "code", …}}`.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ import orjson
 from pydantic import BaseModel
 
 from flows.errors import HeadraceError
+from flows.machine.events import SubRun
 from worker.context import LevelName, MetricKind
 from worker.errors import TaskFailed
+from worker.steps import TOLD_MAX, as_told, dynamic
 
 LINE_BYTES_MAX = 16_000_000
 """Bytes of one document in either direction."""
@@ -105,10 +108,22 @@ class ChildContext:
         return Path(self._control.call("input_file", uri_or_text, name))
 
     def namespace_files(
-        self, include: Sequence[str] = (), exclude: Sequence[str] = (), namespaces: Sequence[str] = ()
+        self,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        namespaces: Sequence[str] = (),
+        *,
+        if_exists: str = "OVERWRITE",
+        folder_per_namespace: bool = False,
     ) -> list[str]:
-        copied: list[str] = self._control.call("namespace_files", list(include), list(exclude), list(namespaces))
+        wanted = [list(include), list(exclude), list(namespaces), if_exists, folder_per_namespace]
+        copied: list[str] = self._control.call("namespace_files", *wanted)
         return copied
+
+    def report(self, *runs: SubRun) -> None:
+        for start in range(0, len(runs), TOLD_MAX):
+            told = [as_told(dynamic(run)) for run in runs[start : start + TOLD_MAX]]
+            self._control.say({"sub_runs": told})
 
 
 class _ToTaskLog(logging.Handler):

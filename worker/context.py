@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from flows.machine.events import SubRun
+
 LevelName = Literal["TRACE", "DEBUG", "INFO", "WARN", "ERROR"]
 MetricKind = Literal["counter", "timer", "gauge"]
 
@@ -80,9 +82,23 @@ class TaskContext(Protocol):
         """Puts a file of that name into the working directory: the content behind a URI, or else the text itself."""
 
     def namespace_files(
-        self, include: Sequence[str] = (), exclude: Sequence[str] = (), namespaces: Sequence[str] = ()
+        self,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        namespaces: Sequence[str] = (),
+        *,
+        if_exists: str = "OVERWRITE",
+        folder_per_namespace: bool = False,
     ) -> list[str]:
         """Copies namespace files into the working directory and returns their names.
 
         `include` empty = all; `namespaces` empty = the flow's own; of several, later ones overwrite earlier ones.
+        `if_exists`: OVERWRITE, ERROR, WARN or IGNORE; `folder_per_namespace`: below a folder named after the namespace.
+        """
+
+    def report(self, *runs: SubRun) -> None:
+        """Adds task runs for steps of this task that are over (execution-semantics §9.1, dynamic task runs).
+
+        An empty `id` gets a fresh one; give ids of your own when the task may tell of the same step twice. Raises TaskFailed
+        (`task.step_state`) for a state that is no end.
         """

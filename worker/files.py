@@ -24,8 +24,17 @@ _AT_ONCE = 8
 class AttemptFiles:
     """Moves files for one attempt. Its methods wait for the plane: call them from a thread, not from the loop."""
 
-    def __init__(self, token: gateway.AttemptToken, door: Door, bridge: Bridge, folders: RunFolders, cache: Path) -> None:
+    def __init__(
+        self,
+        token: gateway.AttemptToken,
+        door: Door,
+        bridge: Bridge,
+        folders: RunFolders,
+        cache: Path,
+        sub_run: gateway.SubRunName | None = None,
+    ) -> None:
         self._token = token
+        self._sub_run = sub_run
         self._door = door
         self._bridge = bridge
         self._folders = folders
@@ -37,7 +46,7 @@ class AttemptFiles:
         label = safe_name(name if name is not None else path.name)
         if not path.is_file():
             raise TaskFailed(f"There is no file {path.name!r} to store.", code="file.missing")
-        return self._bridge.wait(self._door.put_file(self._token, label, path)).uri
+        return self._bridge.wait(self._door.put_file(self._token, label, path, sub_run=self._sub_run)).uri
 
     def output_files(self, found: dict[str, Path]) -> dict[str, str]:
         """Stores several files, some at once. Returns URI by name."""
@@ -47,7 +56,7 @@ class AttemptFiles:
 
             async def one(name: str, path: Path) -> tuple[str, str]:
                 async with gate:
-                    return name, (await self._door.put_file(self._token, name, path)).uri
+                    return name, (await self._door.put_file(self._token, name, path, sub_run=self._sub_run)).uri
 
             return dict(await asyncio.gather(*(one(safe_name(name), path) for name, path in found.items())))
 
@@ -69,44 +78,77 @@ class AttemptFiles:
             )
         return write_file(work, name, uri_or_text.encode("utf-8", "surrogatepass"))
 
-    def local_copy(self, uri: str) -> Path:
-        """A copy of a file of internal storage, outside the working directory; one copy per URI."""
-        found = self._copies.get(uri)
+    def put_namespace_file(self, namespace: str, path: str, source: Path, conflict: str = "OVERWRITE") -> str:
+        """Stores a file in a namespace and returns its URI. Raises TaskFailed (`file.exists` with conflict ERROR)."""
+        place_ = gateway.NamespacePlace(namespace=namespace, path=safe_name(path), conflict=conflict)
+        return self._bridge.wait(self._door.put_file(self._token, source.name, source, namespace_file=place_)).uri
+
+    def listed(self, namespace: str, patterns: Sequence[str]) -> list[str]:
+        """Names of a namespace's files that fit one of the patterns; all of them without patterns."""
+        found = self._bridge.wait(self._door.namespace_files(self._token, namespace))
+        return [name for name in (file.path.lstrip("/") for file in found) if _chosen(name, patterns, ())]
+
+    def delete(self, uri: str, namespace: str = "") -> bool:
+        """Removes a file of the execution, or of a namespace (`nsfile:///…`). Says whether it was there. Raises TaskFailed."""
+        request = gateway.DeleteFileRequest(token=self._token, uri=uri, namespace=namespace)
+        answer = self._door.ask("DeleteFile", request, gateway.DeleteFileResult, "deleting a file", "file.delete_failed")
+        return self._bridge.wait(answer).deleted
+
+    def local_copy(self, uri: str, namespace: str = "", version: int = 0) -> Path:
+        """A copy of a file of internal storage, outside the working directory; one copy per URI, namespace and version."""
+        known = f"{uri} {namespace} {version}"
+        found = self._copies.get(known)
         if found is None:
             folder = self._folders.folder("files") / str(len(self._copies))
             folder.mkdir()
             name = PurePosixPath(uri.split("?", maxsplit=1)[0].split("#", maxsplit=1)[0]).name
             found = place(folder, name if re.fullmatch(r"[-\w.+%]{1,200}", name) and name not in (".", "..") else "file")
-            self._bridge.wait(self._door.get_file(self._token, uri, found))
-            self._copies[uri] = found
+            self._bridge.wait(self._door.get_file(self._token, uri, found, namespace=namespace, version=version))
+            self._copies[known] = found
         return found
 
     def localise(self, text: str) -> str:
         """The text with every `kestra://` URI replaced by the path of a local copy."""
         return URI.sub(lambda match: str(self.local_copy(match.group())), text)
 
-    def read(self, path: str) -> str:
-        """The expression function `read('path')`: the text of a namespace file, or of a file of internal storage."""
+    def read(self, path: str, namespace: str = "", version: int = 0) -> str:
+        """The text of a namespace file, or of a file of internal storage. Raises TaskFailed (`file.too_large`, …)."""
         uri = path if path.startswith(("kestra://", "nsfile://")) else "nsfile:///" + path.lstrip("/")
-        copy = self.local_copy(uri)
+        copy = self.local_copy(uri, namespace, version)
         if copy.stat().st_size > _READ_BYTES_MAX:
             message = f"read(): {path} is larger than {_READ_BYTES_MAX} bytes; hand the file to a task instead."
             raise TaskFailed(message, code="file.too_large")
         return copy.read_text(encoding="utf-8", errors="replace")
 
-    def namespace_files(self, include: Sequence[str], exclude: Sequence[str], namespaces: Iterable[str] = ("",)) -> list[str]:
+    def namespace_files(
+        self,
+        include: Sequence[str],
+        exclude: Sequence[str],
+        namespaces: Iterable[str] = ("",),
+        *,
+        if_exists: str = "OVERWRITE",
+        folder_per_namespace: bool = False,
+    ) -> list[str]:
         """Copies namespace files into the working directory. Returns their names.
 
         `include` empty = all; `namespaces`: later ones overwrite earlier ones; an empty name is the flow's own.
+        `if_exists`: what becomes of a file that stands there already: OVERWRITE, ERROR (raises TaskFailed), WARN or IGNORE
+        (both leave it). `folder_per_namespace`: each namespace's files go below a folder of its name.
         """
         written: dict[str, None] = {}
-        for namespace in namespaces:
+        for named in namespaces:
+            namespace = named
+            folder = f"{named}/" if folder_per_namespace and named else ""
             listed = self._bridge.wait(self._door.namespace_files(self._token, namespace))
             wanted = [file for file in listed if _chosen(file.path.lstrip("/"), include, exclude)]
             self._bridge.wait(self._fill_cache(namespace, wanted))
             for file in wanted:
-                name = safe_name(file.path.lstrip("/"))
+                name = safe_name(folder + file.path.lstrip("/"))
                 target = place(self._folders.work, name)
+                if if_exists != "OVERWRITE" and target.exists():
+                    if if_exists == "ERROR":
+                        raise TaskFailed(f"The namespace file {name!r} is there already.", code="file.exists")
+                    continue
                 target.unlink(missing_ok=True)
                 # A copy, not a link: a task that edits its file must not edit everyone's.
                 shutil.copyfile(self._cached(file), target)

@@ -24,13 +24,14 @@ from worker import limits
 class RunFolders:
     """The folders of one attempt, made when first asked for."""
 
-    __slots__ = ("_number", "_root", "_task_run_id", "made")
+    __slots__ = ("_number", "_root", "_shared", "_task_run_id", "made")
 
-    def __init__(self, root: Path, task_run_id: str, attempt: int) -> None:
+    def __init__(self, root: Path, task_run_id: str, attempt: int, work: RunFolders | None = None) -> None:
         # No path is built here: most light tasks never ask for one.
         self._root = root
         self._task_run_id = task_run_id
         self._number = attempt
+        self._shared = work
         self.made = False
         """Whether this attempt made any folder: else there is nothing to remove."""
 
@@ -56,8 +57,8 @@ class RunFolders:
 
     @property
     def work(self) -> Path:
-        """The working directory."""
-        return self.folder("work")
+        """The working directory: the attempt's own, or that of the attempt it runs below."""
+        return self.folder("work") if self._shared is None else self._shared.work
 
     @property
     def state(self) -> Path:
@@ -98,9 +99,9 @@ class Folders:
                     _remove(attempt)
         self.sweep()
 
-    def of(self, task_run_id: str, attempt: int) -> RunFolders:
-        """The folders of one attempt."""
-        return RunFolders(self.root, task_run_id, attempt)
+    def of(self, task_run_id: str, attempt: int, work: RunFolders | None = None) -> RunFolders:
+        """The folders of one attempt. `work`: it shares the working directory of these."""
+        return RunFolders(self.root, task_run_id, attempt, work)
 
     def sweep(self, now: float | None = None) -> int:
         """Removes state that nobody came back for. Returns how many task runs' folders went."""

@@ -61,3 +61,18 @@ STATE_DIR_SECONDS = 86_400.0
 
 FAMILY_IDLE_SECONDS = 600.0
 """How long an unused warm interpreter with heavy libraries is kept before its memory is given back."""
+
+CACHE_BYTES_MAX = 2_000_000_000
+"""Bytes of the files that a WorkingDirectory keeps for its next execution."""
+
+ERROR_LOGS_SECONDS = 5.0
+"""How long `errorLogs()` waits for lines that are still on their way."""
+
+ERROR_LOGS_MAX = 1_000
+"""Records that `errorLogs()` gives at most: they become part of one message, not a file."""
+
+HTTP_FUNCTION_SECONDS = 10.0
+"""How long `http()` waits for an answer: a template is no place for long downloads."""
+
+HTTP_FUNCTION_BYTES_MAX = 10_000_000
+"""Bytes of an answer to `http()`."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
 
 from wire import gateway
 from worker import limits
@@ -12,6 +14,7 @@ from worker.masking import Masker
 
 LEVELS = {"TRACE": 0, "DEBUG": 1, "INFO": 2, "WARN": 3, "WARNING": 3, "ERROR": 4, "CRITICAL": 4}
 TRACE, DEBUG, INFO, WARN, ERROR = range(5)
+NAMES = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR")
 
 _BATCH_CHARACTERS_MAX = 400_000
 """Characters of one batch, so that it fits into a message even when each takes four bytes."""
@@ -30,9 +33,11 @@ class AttemptLog:
         ship: Callable[[gateway.LogBatch, bool], bool],
         masker: Masker,
         *,
+        sub_task_id: str = "",
         clock: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
         self._token = token
+        self._sub_task_id = sub_task_id
         self._ship = ship
         self._masker = masker
         self._clock = clock
@@ -41,6 +46,8 @@ class AttemptLog:
         self._next = 0
         self._dropped = 0
         self.level_min = TRACE
+        self.file: Path | None = None
+        """Where lines go instead of the plane (a task's `logToFile`)."""
         self.on_pending: Callable[[], None] | None = None
         """Called when a first line begins to wait for company."""
 
@@ -66,6 +73,9 @@ class AttemptLog:
         if level < self.level_min or not texts:
             return
         now = self._clock()
+        if self.file is not None:
+            self._write(self.file, now, level, texts)
+            return
         if not self._pending and self.on_pending is not None:
             self.on_pending()
         for start in range(0, len(texts), limits.LOG_BATCH_LINES_MAX):
@@ -86,6 +96,16 @@ class AttemptLog:
                 self._characters += len(text)
         if len(self._pending) >= limits.LOG_BATCH_LINES_MAX:
             self.flush()
+
+    def to_file(self, path: Path) -> None:
+        """From now on lines are appended to a file, which the agent stores when the attempt is over."""
+        self.file = path
+
+    @staticmethod
+    def _write(path: Path, at_us: int, level: int, texts: list[str]) -> None:
+        moment = datetime.fromtimestamp(at_us / 1_000_000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
+            file.writelines(f"{moment} {NAMES[level]} {text}\n" for text in texts)
 
     def flush(self, *, last: bool = False) -> None:
         """Ships what waits. `last`: the attempt is over, so a gap has to be declared now."""
@@ -108,7 +128,7 @@ class AttemptLog:
             made = [make(at_us=at_us, level=level, text=text) for at_us, level, text in lines]
         except ValueError:  # a lone surrogate, from a task that decoded carelessly
             made = [make(at_us=at, level=level, text=text.encode("utf-8", "replace").decode()) for at, level, text in lines]
-        batch = gateway.LogBatch(token=self._token, first=self._next, lines=made)
+        batch = gateway.LogBatch(token=self._token, first=self._next, lines=made, sub_task_id=self._sub_task_id)
         if not self._ship(batch, reserve):
             return False
         self._next += len(lines)

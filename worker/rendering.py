@@ -17,6 +17,7 @@ from flows.plugins import Catalogue, TaskType
 from flows.spec.durations import parse_duration
 from wire import gateway
 from worker.errors import TaskFailed
+from worker.functions import WAITING_FUNCTIONS
 
 _MACHINE_ONLY = frozenset(
     [
@@ -39,7 +40,7 @@ _MACHINE_ONLY = frozenset(
 )
 """Properties that the machine or the agent reads; the task itself has no use for them and they are not rendered for it."""
 
-WAITING_FUNCTIONS = frozenset({"secret", "read", "render", "renderOnce"})
+_LATE_FUNCTIONS = WAITING_FUNCTIONS | {"render", "renderOnce"}
 """Functions that wait for the plane, or may turn out to: what names them is rendered in a thread, never on the loop."""
 
 _PLANS = 1_000
@@ -58,7 +59,20 @@ class Plan:
     waits: bool
     timeout: str | None
     log_level: str | None
+    cache_ttl_ms: int | None = None
+    """How old an earlier result may be that stands for this run; 0 = any age, None = the task runs in any case."""
+    log_to_file: bool = False
     whole: TaskType | None = None
+    children: tuple[Mapping[str, Any], ...] = ()
+    """Tasks to run one after the other in the attempt's working directory, as written."""
+    holds_tasks: bool = False
+    """Whether the attempt is a WorkingDirectory: it runs its children instead of something of its own."""
+
+    @property
+    def inline(self) -> bool:
+        """Whether the task may run on the agent's loop: it takes microseconds and waits for nothing."""
+        quick = self.task_type.kind == "light" and not self.waits and getattr(self.task_type, "inline", False)
+        return bool(quick and self.cache_ttl_ms is None and not self.log_to_file)
 
     def names_root(self, name: str) -> bool:
         """Whether some template may read that variable."""
@@ -90,7 +104,7 @@ class Plans:
 
     def _make(self, assign: gateway.Assign) -> Plan:
         task_type = self._catalogue.get(assign.task_type)
-        if task_type is None or task_type.kind == "flowable":
+        if task_type is None or task_type.kind not in ("light", "process"):
             raise TaskFailed(
                 f"This worker has no task type {assign.task_type}. Install the package that provides it on the worker.",
                 code="task.type_unknown",
@@ -99,16 +113,28 @@ class Plans:
         timeout, log_level = written.get("timeout"), written.get("logLevel")
         fixed = {"id": assign.task_id, "type": assign.task_type}
         templated: dict[str, Any] = {}
+        holds_tasks = "tasks" in task_type.branches
         for name, value in written.items():
-            if name in fixed or name in _MACHINE_ONLY:
+            if name in fixed or name in _MACHINE_ONLY or name in task_type.branches:
                 continue
             (fixed if name in task_type.unrendered else templated)[name] = value
         names = names_in([*templated.items(), timeout, log_level])
-        waits = names.roots is None or bool(names.functions & WAITING_FUNCTIONS)
+        waits = names.roots is None or bool(names.functions & _LATE_FUNCTIONS) or holds_tasks
         plan = Plan(task_type, fixed, templated, names, waits, timeout, log_level)
-        if names == Names() and not _has_braces(templated):
+        plan.cache_ttl_ms = _cache_ttl_ms(written.get("taskCache"))
+        plan.log_to_file = written.get("logToFile") is True
+        if holds_tasks:
+            plan.holds_tasks = True
+            plan.children = tuple(written.get("tasks") or ())
+        elif names == Names() and not _has_braces(templated):
             plan.whole = validate(task_type, {**fixed, **templated})
         return plan
+
+
+def _cache_ttl_ms(written: Any) -> int | None:
+    if not isinstance(written, Mapping) or written.get("enabled") is not True:
+        return None
+    return int(parse_duration(str(written["ttl"])).total_seconds() * 1000) if written.get("ttl") else 0
 
 
 def _has_braces(value: Any) -> bool:

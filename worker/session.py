@@ -242,6 +242,11 @@ class WorkerSession:
             return True
         return self._spool.add_logs(batch, reserve=reserve) is not None
 
+    def report(self, report: gateway.Report) -> None:
+        """Keeps what a held attempt tells of task runs below it. Ignored when the attempt is not ours any more."""
+        if self.holds(report.token):
+            self._spool.add_report(report)
+
     def progress(self, token: gateway.AttemptToken, progress_json: bytes) -> None:
         """Latest word on how far the attempt is. Not durable; replaces what was not sent yet."""
         if self.holds(token):
@@ -311,8 +316,10 @@ class WorkerSession:
                 messages.append(message)
             results = [item.message for item in items if item.kind == "result"]
             logs = [item.message for item in items if item.kind == "logs"]
+            reports = [item.message for item in items if item.kind == "report"]
             message.results.extend(results)  # type: ignore[arg-type]
             message.logs.extend(logs)  # type: ignore[arg-type]
+            message.reports.extend(reports)  # type: ignore[arg-type]
             message.after = self._sent_seq  # a gap on the way is seen by the plane and never acknowledged over
             message.seq = self._sent_seq = items[-1].seq
             size = sum(item.bytes_count for item in items)

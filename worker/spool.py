@@ -20,7 +20,8 @@ from typing import Literal, Protocol
 from wire import gateway
 from worker import limits
 
-Kind = Literal["result", "logs"]
+Kind = Literal["result", "logs", "report"]
+Message = gateway.Result | gateway.LogBatch | gateway.Report
 
 _log = logging.getLogger("headrace.worker")
 
@@ -32,7 +33,7 @@ class SpoolItem:
     seq: int
     kind: Kind
     lease_id: str
-    message: gateway.Result | gateway.LogBatch
+    message: Message
     bytes_count: int
 
 
@@ -58,6 +59,9 @@ class Spool(Protocol):
     def add_logs(self, batch: gateway.LogBatch, *, reserve: bool = False) -> int | None:
         """Keeps a log batch; None when the ceiling for logs is reached (`reserve`: keep it all the same)."""
 
+    def add_report(self, report: gateway.Report) -> int:
+        """Keeps what an attempt tells of task runs below it. Returns its seq. Never refused for lack of room."""
+
     def items_after(self, seq: int, bytes_max: int) -> list[SpoolItem]:
         """Items with a higher seq, in order, committed, at least one if there is one, up to about `bytes_max` bytes."""
 
@@ -65,7 +69,7 @@ class Spool(Protocol):
         """Forgets the items up to and with `seq`. Returns the leases of the results among them."""
 
     def drop(self, lease_ids: Collection[str], *, logs: bool) -> None:
-        """Forgets the results of attempts that are not ours any more, and that they were held; their `logs` only if asked."""
+        """Forgets results and reports of attempts that are not ours any more, and that they were held; `logs` only if asked."""
 
     def hold(self, token: gateway.AttemptToken) -> None:
         """Notes that an attempt is held. It is let go by `add_result` or `drop`."""
@@ -98,7 +102,7 @@ class MemorySpool:
     def last_seq(self) -> int:
         return self._last
 
-    def _append(self, kind: Kind, lease_id: str, message: gateway.Result | gateway.LogBatch, size: int) -> int:
+    def _append(self, kind: Kind, lease_id: str, message: Message, size: int) -> int:
         self._last += 1
         self._items.append(SpoolItem(self._last, kind, lease_id, message, size))
         return self._last
@@ -114,9 +118,12 @@ class MemorySpool:
             return None
         self._log_bytes += size
         lease_id = batch.token.lease_id
-        if lease_id in self._held:
+        if lease_id in self._held and not batch.sub_task_id:
             self._held[lease_id] = replace(self._held[lease_id], lines=batch.first + len(batch.lines))
         return self._append("logs", lease_id, batch, size)
+
+    def add_report(self, report: gateway.Report) -> int:
+        return self._append("report", report.token.lease_id, report, report.ByteSize())
 
     def items_after(self, seq: int, bytes_max: int) -> list[SpoolItem]:
         return _up_to((item for item in self._items if item.seq > seq), bytes_max)
@@ -183,7 +190,13 @@ CREATE TABLE IF NOT EXISTS held (
 _SCHEMA_VERSION = 1
 """Of the tables above, in the file's `user_version`. A file of another version is put aside, never guessed at."""
 
-_RESULT, _LOGS = 0, 1
+_RESULT, _LOGS, _REPORT = 0, 1, 2
+_NUMBERS: dict[Kind, int] = {"result": _RESULT, "logs": _LOGS, "report": _REPORT}
+_KINDS: dict[int, tuple[Kind, type[Message]]] = {
+    _RESULT: ("result", gateway.Result),
+    _LOGS: ("logs", gateway.LogBatch),
+    _REPORT: ("report", gateway.Report),
+}
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -252,7 +265,7 @@ class SqliteSpool:
         value: int = self._connection.execute(sql, arguments).fetchone()[0]
         return value
 
-    def _append(self, kind: Kind, lease_id: str, message: gateway.Result | gateway.LogBatch, size: int) -> int:
+    def _append(self, kind: Kind, lease_id: str, message: Message, size: int) -> int:
         self._last += 1
         item = SpoolItem(self._last, kind, lease_id, message, size)
         self._new.append(item)
@@ -270,8 +283,12 @@ class SqliteSpool:
         if (self._failing or self._log_bytes + size > self._log_bytes_max) and not reserve:
             return None
         self._log_bytes += size
-        self._lines[batch.token.lease_id] = batch.first + len(batch.lines)
+        if not batch.sub_task_id:
+            self._lines[batch.token.lease_id] = batch.first + len(batch.lines)
         return self._append("logs", batch.token.lease_id, batch, size)
+
+    def add_report(self, report: gateway.Report) -> int:
+        return self._append("report", report.token.lease_id, report, report.ByteSize())
 
     def items_after(self, seq: int, bytes_max: int) -> list[SpoolItem]:
         self.commit()
@@ -298,7 +315,7 @@ class SqliteSpool:
             self._tail_bytes -= item.bytes_count
             if item.kind == "logs":
                 self._log_bytes -= item.bytes_count
-            else:
+            elif item.kind == "result":
                 leases.append(item.lease_id)
         if some_only_on_disk:
             self.commit()
@@ -313,8 +330,8 @@ class SqliteSpool:
         self._new = [item for item in self._new if not _goes(item, gone, logs)]
         self._tail = deque(item for item in self._tail if not _goes(item, gone, logs))
         self._tail_bytes = sum(item.bytes_count for item in self._tail)
-        one_scan = "DELETE FROM item WHERE kind <= ? AND lease_id IN (SELECT value FROM json_each(?))"
-        self._connection.execute(one_scan, (_LOGS if logs else _RESULT, json.dumps(sorted(gone))))
+        one_scan = "DELETE FROM item WHERE (kind <> 1 OR ?) AND lease_id IN (SELECT value FROM json_each(?))"
+        self._connection.execute(one_scan, (logs, json.dumps(sorted(gone))))
         self._log_bytes = self._one("SELECT coalesce(sum(size), 0) FROM item WHERE kind = 1")
 
     def hold(self, token: gateway.AttemptToken) -> None:
@@ -384,7 +401,7 @@ class SqliteSpool:
 
 
 def _goes(item: SpoolItem, gone: frozenset[str], logs: bool) -> bool:
-    return item.lease_id in gone and (logs or item.kind == "result")
+    return item.lease_id in gone and (logs or item.kind != "logs")
 
 
 def _seq(item: SpoolItem) -> int:
@@ -392,12 +409,10 @@ def _seq(item: SpoolItem) -> int:
 
 
 def _row(item: SpoolItem) -> tuple[int, int, str, int, bytes]:
-    kind = _LOGS if item.kind == "logs" else _RESULT
-    return item.seq, kind, item.lease_id, item.bytes_count, item.message.SerializeToString()
+    return item.seq, _NUMBERS[item.kind], item.lease_id, item.bytes_count, item.message.SerializeToString()
 
 
 def _item(row: tuple[int, int, str, int, bytes]) -> SpoolItem:
     seq, kind, lease_id, size, message = row
-    if kind == _LOGS:
-        return SpoolItem(seq, "logs", lease_id, gateway.LogBatch.FromString(message), size)
-    return SpoolItem(seq, "result", lease_id, gateway.Result.FromString(message), size)
+    name, made = _KINDS[kind]
+    return SpoolItem(seq, name, lease_id, made.FromString(message), size)

@@ -29,6 +29,7 @@ from flows.plugins import Catalogue
 from wire import gateway
 from wire.ids import new_id
 from wire.plugins import discover
+from worker.testing_values import ScriptedValues
 
 T = TypeVar("T")
 _HANDLERS = "headrace.gateway.v1."
@@ -37,7 +38,8 @@ _HANDLERS = "headrace.gateway.v1."
 class FakeGateway:
     """Implements Enrolment and Gateway. Thread-safe for tests; its loop runs in a thread of its own.
 
-    `results`, `lines`, `progress`, `started`: what workers reported, by lease. Log batches are checked: a gap is an error.
+    `results`, `lines`, `progress`, `started`, `sub_runs`: what workers reported, by lease. Log batches are checked: a gap is an
+    error. `sub_lines`: lines of task runs below an attempt, by task run and attempt.
     `namespace_files`, `files`: contents by path and by URI. `secrets`: values by name. `acknowledging`: set to False to hold
     acknowledgements back. `lease_seconds`, `renew_seconds`: told in the Welcome.
     """
@@ -50,6 +52,8 @@ class FakeGateway:
         self.namespace_files: dict[str, bytes] = {}
         self.files: dict[str, bytes] = {}
         self.secrets: dict[str, str] = {}
+        self.caches: dict[str, bytes] = {}
+        self.values = ScriptedValues(lambda: self.namespace, self.files, self.namespace_files)
         self.acknowledging = True
         self.answers_renewals = answers_renewals
         self.lease_seconds = 60
@@ -58,6 +62,8 @@ class FakeGateway:
         self.results: dict[str, gateway.Result] = {}
         self.result_count = 0
         self.lines: dict[str, list[gateway.LogLine]] = {}
+        self.sub_runs: dict[str, list[gateway.SubRun]] = {}
+        self.sub_lines: dict[tuple[str, int], list[gateway.LogLine]] = {}
         self.accepted: list[str] = []
         self.started: list[str] = []
         self.progress: dict[str, list[dict[str, Any]]] = {}
@@ -106,6 +112,7 @@ class FakeGateway:
                 self._resolve, gateway.ResolveSecretsRequest.FromString, gateway.ResolveSecretsResponse.SerializeToString
             ),
         }
+        calls |= self.values.handlers()
         server.add_generic_rpc_handlers(
             (
                 grpc.method_handlers_generic_handler(_HANDLERS + "Enrolment", enrolment),
@@ -197,6 +204,17 @@ class FakeGateway:
         """The log lines of an attempt so far."""
         return [line.text for line in self.lines.get(token.lease_id, [])]
 
+    def sub_run(self, token: gateway.AttemptToken, task_id: str) -> gateway.SubRun:
+        """The task run of that task below an attempt. Raises KeyError when none was told of."""
+        for run in self.sub_runs.get(token.lease_id, []):
+            if run.task_id == task_id:
+                return run
+        raise KeyError(task_id)
+
+    def sub_texts(self, run: gateway.SubRun) -> list[str]:
+        """The log lines of the last attempt of a task run below an attempt."""
+        return [line.text for line in self.sub_lines.get((run.id, run.attempts), [])]
+
     def connected(self, seconds: float = 20.0) -> None:
         """Waits until a worker is connected."""
         self.until(lambda: bool(self._queues), seconds, "a connected worker")
@@ -271,10 +289,17 @@ class FakeGateway:
         for progress in message.progress:
             self.progress.setdefault(progress.token.lease_id, []).append(json.loads(progress.progress_json))
         for batch in message.logs:
-            lines = self.lines.setdefault(batch.token.lease_id, [])
+            if batch.sub_task_id:
+                lines = self.sub_lines.setdefault((batch.token.task_run_id, batch.token.attempt), [])
+            else:
+                lines = self.lines.setdefault(batch.token.lease_id, [])
             if batch.first > len(lines):
                 self.errors.append(f"log of {batch.token.task_run_id}: line {batch.first} follows line {len(lines) - 1}")
             lines.extend(batch.lines[max(0, len(lines) - batch.first) :])
+        for report in message.reports:
+            known = self.sub_runs.setdefault(report.token.lease_id, [])
+            present = {run.id for run in known}
+            known += [run for run in report.runs if run.id not in present]
         for result in message.results:
             lease = result.token.lease_id
             if lease in self.open or lease not in self.results:
@@ -287,23 +312,38 @@ class FakeGateway:
 
     async def _put_file(self, chunks: AsyncIterator[gateway.PutFileChunk], context: Any) -> gateway.PutFileResult:
         await self._known(context)
-        data, name, token, digest = b"", "", None, ""
+        data, digest = b"", ""
+        first: gateway.PutFileChunk | None = None
         async for chunk in chunks:
-            token = token or gateway.AttemptToken.FromString(chunk.token.SerializeToString())
-            name = name or chunk.name
+            first = first if first is not None else chunk
             data += chunk.data
             digest = chunk.sha256 or digest
-        if token is None or hashlib.sha256(data).hexdigest() != digest:
+        if first is None or hashlib.sha256(data).hexdigest() != digest:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the SHA-256 does not fit")
             raise AssertionError("abort raises")
-        place = f"{self.namespace.replace('.', '/')}/flow/executions/{token.execution_id}/tasks/task/{token.task_run_id}"
+        token, name = first.token, first.name
+        if first.cache:
+            self.caches[first.cache] = data
+            return gateway.PutFileResult(size_bytes=len(data))
+        if first.HasField("namespace_file"):
+            path = first.namespace_file.path
+            present = self.namespace_files.get(path)
+            if present is not None and first.namespace_file.conflict == "ERROR":
+                await context.abort(grpc.StatusCode.ALREADY_EXISTS, f"file.exists: {path} is there already")
+            if present is None or first.namespace_file.conflict != "SKIP":
+                self.namespace_files[path] = data
+            return gateway.PutFileResult(uri=f"kestra:///{self.namespace.replace('.', '/')}/_files/{path}", size_bytes=len(data))
+        run = f"{first.sub_run.task_id}/{first.sub_run.id}" if first.HasField("sub_run") else f"task/{token.task_run_id}"
+        place = f"{self.namespace.replace('.', '/')}/flow/executions/{token.execution_id}/tasks/{run}"
         uri = f"kestra:///{place}/{name}"
         self.files[uri] = data
         return gateway.PutFileResult(uri=uri, size_bytes=len(data))
 
     async def _get_file(self, request: gateway.GetFileRequest, context: Any) -> AsyncIterator[gateway.FileChunk]:
         await self._known(context)
-        data = self.files.get(request.uri)
+        if request.cache and request.cache not in self.caches:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "cache.missing: nothing is kept")
+        data = self.caches[request.cache] if request.cache else self.files.get(request.uri)
         if data is None and request.uri.startswith("nsfile:///"):
             data = self.namespace_files.get(request.uri.removeprefix("nsfile:///"))
         if data is None:

@@ -20,19 +20,22 @@ from controlplane.platform.errors import Conflict, Invalid
 from controlplane.platform.filters import prefix
 from controlplane.platform.identifiers import FLOW, require_namespace
 from controlplane.platform.rendering import dump
+from controlplane.triggers.sync import flow_deleted, flow_saved
+from flows.spec.model import Flow
 from flows.spec.parse import parse_flow
 from wire.plugins import discover
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A source that parsed (or, with `draft`, one that need not), ready to be stored."""
+    """A source that parsed (or, with `draft`, one that need not), ready to be stored. `flow` None: a draft that did not."""
 
     namespace: str
     flow_id: str
     source: str
     definition: str
     draft: bool
+    flow: Flow | None = None
 
     @property
     def digest(self) -> str:
@@ -45,7 +48,7 @@ def read_source(source: str, *, draft: bool = False) -> Draft:
     parsed = parse_flow(source, discover())
     flow = parsed.flow
     if flow is not None and parsed.valid:
-        return Draft(flow.namespace, flow.id, source, dump(flow.raw).decode(), draft=draft)
+        return Draft(flow.namespace, flow.id, source, dump(flow.raw).decode(), draft=draft, flow=flow)
     namespace, flow_id = mentioned(source, "namespace"), mentioned(source, "id")
     if not draft or namespace is None or flow_id is None:
         parsed.require()
@@ -181,6 +184,7 @@ def _store(actor: Actor, tenant: str, row: FlowRow | None, text: Draft) -> dict[
         created_at_us=now,
         created_by=actor.username,
     ).save(force_insert=True)
+    flow_saved(tenant, text.namespace, text.flow_id, revision, text.flow, draft=text.draft)
     return {**flow_json(definition, revision, deleted=False, draft=text.draft, updated_at_us=now), "source": text.source}
 
 
@@ -203,6 +207,7 @@ def _bury(actor: Actor, row: FlowRow) -> None:
     FlowRow.objects.filter(tenant_id=row.tenant_id, namespace=row.namespace, id=row.id).update(
         revision=row.revision + 1, deleted=True, updated_at_us=now
     )
+    flow_deleted(row.tenant_id, row.namespace, row.id)
 
 
 def delete_revisions(tenant: str, namespace: str, flow_id: str, numbers: Sequence[int]) -> None:

@@ -135,6 +135,9 @@ class Batch:
         for item in self.items:
             self.outcome.answers.append((item, self._answer(item, gone, limits.get(item.key))))
             self.leases.free_slot(item)
+            if item.new is not None and id(item) in gone and item.key in self.new:
+                self.new.discard(item.key)  # never stored, so nothing to remember
+                del self.executions[item.key]
         self._follow()
 
     def _created_before(self) -> list[Key]:

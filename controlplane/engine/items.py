@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from controlplane.engine.dispatch import Channel
 from controlplane.engine.store import Key
+from controlplane.platform.database import Database
 from flows.machine.effects import Effects
 from flows.machine.events import Event
 from flows.machine.execution import Execution, TaskRun
@@ -38,6 +39,18 @@ Raises HeadraceError, before it changes anything, when there is nothing to do it
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Rows of another part of the control plane that must be taken in the transaction of the step, or the item is superseded.
+
+    `take(database, values, now_us)` gets the values of all items of a batch that share it, and says for each whether it was
+    taken. So a due trigger and the execution it starts are one commit, and a thousand of them are a few statements.
+    """
+
+    take: Callable[[Database, Sequence[Any], int], Sequence[bool]]
+    value: Any
+
+
 @dataclass(slots=True)
 class Item:
     """One event for `key`.
@@ -46,8 +59,8 @@ class Item:
     `holder`: the attempt it is about without ending it (checked, kept). `expired`: the token's lease must also have run out.
     `timer`, `message`: the timer or the message it comes from (deleted in the same transaction; when it is gone the item is
     superseded). `unleased`: the hand-out (task run, attempt) that must still wait for a worker; it is deleted.
-    `new`: the execution to create; `once`: unless it exists; `pinned`: its revision may not be the newest, so the newest
-    one's limit must be looked up.
+    `claim`: what must be taken elsewhere for the item to count. `new`: the execution to create; `once`: unless it exists;
+    `pinned`: its revision may not be the newest, so the newest one's limit must be looked up.
     `states`: the states it is allowed in; None = any. `rewinds`: a command over all task runs, carried out instead of `event`;
     `asked_by`: the task run (execution, task run, index) that hears of it when it cannot be.
     `channel`, `light`: whose slot the end of the attempt frees. `metrics`: rows to store with it.
@@ -61,6 +74,7 @@ class Item:
     timer: int | None = None
     message: str | None = None
     unleased: tuple[str, int] | None = None
+    claim: Claim | None = None
     new: Execution | None = None
     once: bool = False
     pinned: bool = False

@@ -55,9 +55,10 @@ class Notice:
     at_us: int
 
 
-Consumer = Callable[[Database, Notice], None]
+Consumer = Callable[[Database, Notice], Callable[[], None] | None]
 """Gets a notice inside a transaction on `Database` that takes it. What it writes there is written exactly once; what it does
-elsewhere must bear repetition. An exception leaves the notice to be delivered again."""
+elsewhere must bear repetition. An exception leaves the notice to be delivered again. What it returns is called after the
+commit."""
 
 _consumers: dict[str, Consumer] = {}
 _wanted: dict[str, Callable[[str], bool]] = {}
@@ -155,11 +156,14 @@ class Courier:
 def deliver(database: Database, one: Notice) -> bool:
     """Has a notice consumed, once. False when it was before, or when nobody consumes its kind (then it is dropped)."""
     consumer = _consumers.get(one.kind)
+    after: Callable[[], None] | None = None
     with database.transaction():
         if not database.take("outbox", store.OUTBOX_KEYS, [(one.tenant, one.id)])():
             return False
         if consumer is not None:
-            consumer(database, one)
+            after = consumer(database, one)
+    if after is not None:
+        after()
     if consumer is None:
         log.warning("nobody consumes notices of kind %s; one was dropped", one.kind)
     return consumer is not None

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 from controlplane.engine import store
 from controlplane.engine.items import Item, Token
 from controlplane.platform.database import Database
+
+Take = Callable[[Database, Sequence[Any], int], Sequence[bool]]
 
 
 class Proofs:
@@ -19,10 +24,11 @@ class Proofs:
         self._holding = {id(item): token_row(item.holder) for item in items if item.holder is not None}
         timers = [(item.timer,) for item in items if item.timer is not None]
         messages = [(item.key[0], item.message) for item in items if item.message is not None]
-        self._taken = database.take("hand_out", store.HAND_OUT_TOKEN, list(dict.fromkeys(self._ending.values())))
+        # Looked for before anything is taken: what an attempt tells and its end may come in one batch.
         self._held = database.select(
             "hand_out", store.names(store.HAND_OUT_TOKEN), store.HAND_OUT_TOKEN, list(dict.fromkeys(self._holding.values()))
         )
+        self._taken = database.take("hand_out", store.HAND_OUT_TOKEN, list(dict.fromkeys(self._ending.values())))
         self._fired = database.take("timer", (("id", "bigint"),), list(dict.fromkeys(timers)))
         self._arrived = database.take("outbox", store.OUTBOX_KEYS, list(dict.fromkeys(messages)))
 
@@ -55,7 +61,19 @@ class Proofs:
                 item.unleased is not None and not self._unleased(item.key[0], *item.unleased)
             ):
                 refused.add(key)
-        return refused
+        return refused | self._unclaimed(refused, now)
+
+    def _unclaimed(self, refused: set[int], now: int) -> set[int]:
+        """Ids of the items whose claim was not taken; those that prove nothing anyway claim nothing."""
+        groups: dict[Take, list[Item]] = {}
+        for item in self._items:
+            if item.claim is not None and id(item) not in refused:
+                groups.setdefault(item.claim.take, []).append(item)
+        found: set[int] = set()
+        for take, items in groups.items():
+            taken = take(self._database, [item.claim.value for item in items if item.claim is not None], now)
+            found.update(id(item) for item, granted in zip(items, taken, strict=True) if not granted)
+        return found
 
     def _expired(self, token: Token, now: int) -> bool:
         """Deletes the hand-out if its lease has run out by the database's clock; a lease renewed in the last instant wins."""

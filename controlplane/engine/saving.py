@@ -120,11 +120,14 @@ def _messages(batch: Batch) -> list[Row]:
 
 
 def _states(key: Key, execution: Execution, effects: Effects, *, new: bool) -> dict[str, object]:
+    taken = [*(["CREATED"] if new else []), *(state.value for state in effects.states)]
+    if new and execution.state.value not in taken:
+        taken.append(execution.state.value)  # created at its end: its trigger could not begin it
     return {
         "executionId": key[1],
         "namespace": execution.namespace,
         "flowId": execution.flow_id,
         "revision": execution.revision,
         "kind": execution.kind,
-        "states": [*(["CREATED"] if new else []), *(state.value for state in effects.states)],
+        "states": taken,
     }

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from random import Random
+from random import SystemRandom
 from typing import Any, TypeAlias
 
 from django.core.files.uploadedfile import UploadedFile
 
 from controlplane.files import storage
+from controlplane.kv.functions import kv_function
 from controlplane.platform.errors import Invalid
+from controlplane.vault.encryption import encrypt_for
 from flows.expressions import Scope
 from flows.expressions.ambient import make_ambient
 from flows.spec.inputs import ResolvedInput, look_at_inputs, resolve_inputs
@@ -35,7 +37,8 @@ class Place:
         """What an expression in a default, a condition or a check sees."""
         moment = datetime.now(UTC)
         flow = {"id": self.flow_id, "namespace": self.namespace, "revision": self.revision, "tenantId": self.tenant}
-        return Scope({"flow": flow, "vars": self.variables, "inputs": inputs}, make_ambient(lambda: moment, Random()))
+        functions = {**make_ambient(lambda: moment, SystemRandom()), "kv": kv_function(self.tenant, self.namespace)}
+        return Scope({"flow": flow, "vars": self.variables, "inputs": inputs}, functions)
 
 
 def place_of(tenant: str, flow: Flow, revision: int, execution_id: str) -> Place:
@@ -47,7 +50,8 @@ def typed_inputs(declared: Sequence[Input], given: Given, place: Place) -> dict[
     """Typed values of all inputs; uploads are stored first. Raises InputInvalid, Invalid."""
     if not declared:
         return {}
-    return resolve_inputs(declared, _values(declared, given, place, keep=True), place.scope)
+    values = _values(declared, given, place, keep=True)
+    return resolve_inputs(declared, values, place.scope, encrypt=encrypt_for(place.tenant))
 
 
 def looked_at_inputs(declared: Sequence[Input], given: Given, place: Place) -> list[dict[str, Any]]:

@@ -80,6 +80,15 @@ def put_namespace_file(tenant: str, namespace: str, path: str, data: bytes | Ite
     return NamespaceFileInfo(path, added.size_bytes, added.version, added.sha256)
 
 
+def current_file(tenant: str, namespace: str, path: str, version: int | None = None) -> NamespaceFileInfo | None:
+    """The current or a given version of a file, or None."""
+    rows = _current(tenant, namespace)
+    if version is not None:
+        rows = NamespaceFile.objects.filter(tenant_id=tenant, namespace=namespace, version=version, deleted=False)
+    row = rows.filter(path=require_file_path(path), folder=False).values_list("path", "size_bytes", "version", "sha256").first()
+    return None if row is None else NamespaceFileInfo(*row)
+
+
 def read_namespace_file(tenant: str, namespace: str, path: str, version: int | None = None) -> Iterable[bytes]:
     """Chunks of the current or a given version. Raises FileMissing."""
     path = require_file_path(path)

@@ -1,7 +1,6 @@
 """Files and secrets for attempts: calls beside the stream, each under the token of an attempt leased to the caller.
 
-Tenant and worker come from the credential; flow, namespace and task from the hand-out's row. A message can only name an attempt,
-a file and a secret, and each is checked against that row.
+See `attempts` for what an attempt may read.
 """
 
 from __future__ import annotations
@@ -11,18 +10,16 @@ import hashlib
 import queue
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Executor
-from dataclasses import dataclass
-from typing import Any
 
 import grpc
 
 from controlplane.catalog.engine_flows import flow_of
 from controlplane.engine.advance import task_json
-from controlplane.executions.models import HandOut
 from controlplane.files import namespace_files, storage
 from controlplane.fleet.enrolment import Identity
+from controlplane.gateway.attempts import Attempt, Context, NotYours, attempt_of, may_read, refuse
 from controlplane.gateway.auth import in_thread
-from controlplane.platform.errors import Missing
+from controlplane.platform.errors import Conflict
 from controlplane.vault.resolver import resolve_secret
 from flows.errors import HeadraceError
 from wire import gateway
@@ -32,30 +29,9 @@ QUEUED_CHUNKS_MAX = 8
 
 NAMESPACE_FILE = "nsfile:///"
 
-Context = grpc.aio.ServicerContext[Any, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """What the table says about the attempt a call is made for."""
-
-    tenant: str
-    namespace: str
-    flow_id: str
-    revision: int
-    execution_id: str
-    task_id: str
-    task_run_id: str
-
-
-class NotYours(HeadraceError):
-    """The attempt is not leased to the caller, or it asks for something that is not its own."""
-
-    code = "lease.superseded"
-
 
 class FileDoor:
-    """The four calls. `executor` runs what touches disk and database."""
+    """The calls. `executor` runs what touches disk and database."""
 
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
@@ -70,9 +46,9 @@ class FileDoor:
                 grpc.StatusCode.INVALID_ARGUMENT, "file.name: the first chunk must carry the attempt's token and a name"
             )
         assert first is not None
-        attempt = await self._attempt(identity, first.token, context)
+        attempt = await attempt_of(self._executor, identity, first.token, context)
         pipe: queue.Queue[gateway.PutFileChunk | None] = queue.Queue(QUEUED_CHUNKS_MAX)
-        writing = asyncio.ensure_future(in_thread(self._executor, _store, attempt, first.name, pipe))
+        writing = asyncio.ensure_future(in_thread(self._executor, _store, attempt, first, pipe))
 
         async def offer(item: gateway.PutFileChunk | None) -> None:
             while not writing.done():
@@ -90,18 +66,18 @@ class FileDoor:
         try:
             stored = await writing
         except HeadraceError as error:
-            await _refuse(context, error)
+            await refuse(context, error)
         return gateway.PutFileResult(uri=stored.uri, size_bytes=stored.size_bytes)
 
     async def get(
         self, identity: Identity, request: gateway.GetFileRequest, context: Context
     ) -> AsyncIterator[gateway.FileChunk]:
         """Sends a file of the execution, or of the flow's namespace."""
-        attempt = await self._attempt(identity, request.token, context)
+        attempt = await attempt_of(self._executor, identity, request.token, context)
         try:
-            chunks = await in_thread(self._executor, _open, attempt, request.uri)
+            chunks = await in_thread(self._executor, _open, attempt, request)
         except HeadraceError as error:
-            await _refuse(context, error)
+            await refuse(context, error)
         while True:
             data = await in_thread(self._executor, next, chunks, b"")
             if not data:
@@ -111,56 +87,47 @@ class FileDoor:
     async def list_namespace(
         self, identity: Identity, request: gateway.ListNamespaceFilesRequest, context: Context
     ) -> gateway.ListNamespaceFilesResponse:
-        """The current files of the flow's namespace."""
-        attempt = await self._attempt(identity, request.token, context)
-        if request.namespace and request.namespace != attempt.namespace:
-            await context.abort(
-                grpc.StatusCode.PERMISSION_DENIED,
-                f"namespace.not_allowed: a task of {attempt.namespace} may not read the files of {request.namespace}",
-            )
-        found = await in_thread(self._executor, namespace_files.namespace_files, attempt.tenant, attempt.namespace)
+        """The current files of a namespace, the flow's own unless another one is named."""
+        attempt = await attempt_of(self._executor, identity, request.token, context)
+        namespace = request.namespace or attempt.namespace
+        found = await in_thread(self._executor, namespace_files.namespace_files, attempt.tenant, namespace)
         return gateway.ListNamespaceFilesResponse(
             files=[gateway.NamespaceFile(path=f.path, size_bytes=f.size_bytes, version=f.version, sha256=f.sha256) for f in found]
         )
+
+    async def info(self, identity: Identity, request: gateway.FileInfoRequest, context: Context) -> gateway.FileInfoResult:
+        """Whether a file is there, and its size."""
+        attempt = await attempt_of(self._executor, identity, request.token, context)
+        try:
+            return await in_thread(self._executor, _info, attempt, request)
+        except HeadraceError as error:
+            await refuse(context, error)
+        raise AssertionError("refuse aborts the call")
+
+    async def delete(self, identity: Identity, request: gateway.DeleteFileRequest, context: Context) -> gateway.DeleteFileResult:
+        """Removes a file of the execution or of a namespace."""
+        attempt = await attempt_of(self._executor, identity, request.token, context)
+        try:
+            return await in_thread(self._executor, _delete, attempt, request)
+        except HeadraceError as error:
+            await refuse(context, error)
+        raise AssertionError("refuse aborts the call")
 
     async def resolve_secrets(
         self, identity: Identity, request: gateway.ResolveSecretsRequest, context: Context
     ) -> gateway.ResolveSecretsResponse:
         """Values of secrets that the task's declaration names."""
-        attempt = await self._attempt(identity, request.token, context)
+        attempt = await attempt_of(self._executor, identity, request.token, context)
         try:
             values, missing = await in_thread(self._executor, _secrets, attempt, list(request.names))
         except HeadraceError as error:
-            await _refuse(context, error)
+            await refuse(context, error)
         return gateway.ResolveSecretsResponse(values=values, missing=missing)
 
-    async def _attempt(self, identity: Identity, token: gateway.AttemptToken, context: Context) -> Attempt:
-        found = await in_thread(self._executor, _leased, identity, token)
-        if found is None:
-            await context.abort(
-                grpc.StatusCode.FAILED_PRECONDITION, "lease.superseded: this attempt is not leased to this worker any more"
-            )
-        assert found is not None
-        return found
 
+def _store(attempt: Attempt, first: gateway.PutFileChunk, pipe: queue.Queue[gateway.PutFileChunk | None]) -> storage.StoredFile:
+    name = first.name
 
-def _leased(identity: Identity, token: gateway.AttemptToken) -> Attempt | None:
-    row = (
-        HandOut.objects.filter(
-            tenant_id=identity.tenant,
-            task_run_id=token.task_run_id,
-            execution_id=token.execution_id,
-            attempt=token.attempt,
-            lease_id=token.lease_id,
-            worker_id=identity.worker_id,
-        )
-        .values_list("namespace", "flow_id", "flow_revision", "execution_id", "task_id", "task_run_id")
-        .first()
-    )
-    return Attempt(identity.tenant, *row) if row is not None else None
-
-
-def _store(attempt: Attempt, name: str, pipe: queue.Queue[gateway.PutFileChunk | None]) -> storage.StoredFile:
     def received() -> Iterator[bytes]:
         digest = hashlib.sha256()
         while True:
@@ -174,26 +141,114 @@ def _store(attempt: Attempt, name: str, pipe: queue.Queue[gateway.PutFileChunk |
                     raise storage.FileDamaged(f"the bytes of {name} do not have the announced sha256; send the file again")
                 return
 
+    if first.cache:
+        task_id = first.sub_run.task_id or attempt.task_id
+        return storage.put_file(attempt.tenant, _cache_path(attempt, task_id, first.cache), received())
+    if first.HasField("namespace_file"):
+        return _store_in_namespace(attempt, first.namespace_file, received())
+    own = not first.HasField("sub_run")
     return storage.put_task_file(
         attempt.tenant,
         attempt.namespace,
         attempt.flow_id,
         attempt.execution_id,
-        attempt.task_id,
-        attempt.task_run_id,
+        attempt.task_id if own else first.sub_run.task_id,
+        attempt.task_run_id if own else first.sub_run.id,
         name,
         received(),
     )
 
 
-def _open(attempt: Attempt, uri: str) -> Iterator[bytes]:
-    own_files = f"kestra:///{attempt.namespace.replace('.', '/')}/_files/"
-    for prefix in (NAMESPACE_FILE, own_files):
-        if uri.startswith(prefix):
-            return iter(namespace_files.read_namespace_file(attempt.tenant, attempt.namespace, uri.removeprefix(prefix)))
-    if not storage.belongs_to(uri, attempt.namespace, attempt.flow_id, attempt.execution_id):
-        raise NotYours(f"{uri} is no file of this execution or of namespace {attempt.namespace}", code="file.not_allowed")
-    return iter(storage.open_file(attempt.tenant, uri))
+def _store_in_namespace(attempt: Attempt, place: gateway.NamespacePlace, chunks: Iterator[bytes]) -> storage.StoredFile:
+    """Stores a namespace file. Raises Conflict (`file.exists`) when it must not replace the present one."""
+    namespace = place.namespace or attempt.namespace
+    path = place.path.lstrip("/")
+    if place.conflict in ("ERROR", "SKIP"):
+        present = namespace_files.current_file(attempt.tenant, namespace, path)
+        if present is not None:
+            if place.conflict == "ERROR":
+                raise Conflict(f"the file {path!r} of namespace {namespace} is there already", code="file.exists")
+            for _ in chunks:
+                pass  # the sender is heard to its end, so that it learns of the answer
+            return storage.StoredFile(_namespace_uri(namespace, path), present.size_bytes)
+    stored = namespace_files.put_namespace_file(attempt.tenant, namespace, path, chunks)
+    return storage.StoredFile(_namespace_uri(namespace, stored.path), stored.size_bytes)
+
+
+def _namespace_uri(namespace: str, path: str) -> str:
+    return storage.uri_of(f"{namespace.replace('.', '/')}/_files/{path}")
+
+
+def _cache_path(attempt: Attempt, task_id: str, key: str) -> str:
+    """Where a task keeps what the next execution may find: beside the executions of its flow, not below one of them."""
+    digest = hashlib.sha256(f"{task_id}\0{key}".encode()).hexdigest()
+    folder = storage.execution_folder(attempt.namespace, attempt.flow_id, "x").removesuffix("/executions/x")
+    return f"{folder}/cache/{digest}.zip"
+
+
+def _named_file(attempt: Attempt, uri: str, namespace: str) -> tuple[str, str] | None:
+    """Namespace and path when an address means a namespace file, else None."""
+    if uri.startswith(NAMESPACE_FILE):
+        return namespace or attempt.namespace, uri.removeprefix(NAMESPACE_FILE)
+    if uri.startswith("kestra:///") and "/_files/" in uri:
+        folder, _, path = storage.path_of(uri).partition("/_files/")
+        return folder.replace("/", "."), path
+    return None
+
+
+def _open(attempt: Attempt, request: gateway.GetFileRequest) -> Iterator[bytes]:
+    if request.cache:
+        path = _cache_path(attempt, request.sub_task_id or attempt.task_id, request.cache)
+        try:
+            return iter(storage.open_file(attempt.tenant, path))
+        except storage.FileMissing:
+            raise storage.FileMissing("nothing is kept for this task yet", code="cache.missing") from None
+    named = _named_file(attempt, request.uri, request.namespace)
+    if named is not None:
+        version = request.version or None
+        return iter(namespace_files.read_namespace_file(attempt.tenant, *named, version))
+    require_readable(attempt, request.uri)
+    return iter(storage.open_file(attempt.tenant, request.uri))
+
+
+def require_readable(attempt: Attempt, uri: str) -> None:
+    """Raises NotYours (`file.not_allowed`) for a stored file that the attempt has no business with."""
+    if not may_read(attempt, uri):
+        raise NotYours(f"{uri} is no file of this execution, of one that started it, or of a namespace", code="file.not_allowed")
+
+
+def _info(attempt: Attempt, request: gateway.FileInfoRequest) -> gateway.FileInfoResult:
+    named = _named_file(attempt, request.uri, request.namespace)
+    if named is not None:
+        present = namespace_files.current_file(attempt.tenant, *named, request.version or None)
+        uri = _namespace_uri(*named)
+        size = 0 if present is None else present.size_bytes
+        return gateway.FileInfoResult(exists=present is not None, size_bytes=size, uri=uri)
+    require_readable(attempt, request.uri)
+    try:
+        size = storage.file_size(attempt.tenant, request.uri)
+    except storage.FileMissing:
+        return gateway.FileInfoResult(exists=False, uri=request.uri)
+    return gateway.FileInfoResult(exists=True, size_bytes=size, uri=request.uri)
+
+
+def _delete(attempt: Attempt, request: gateway.DeleteFileRequest) -> gateway.DeleteFileResult:
+    """Removes a namespace file, or a file of the execution itself: those of others are only read."""
+    named = _named_file(attempt, request.uri, request.namespace)
+    if named is not None:
+        try:
+            namespace_files.delete_path(attempt.tenant, *named)
+        except storage.FileMissing:
+            return gateway.DeleteFileResult(deleted=False, uri=_namespace_uri(*named))
+        return gateway.DeleteFileResult(deleted=True, uri=_namespace_uri(*named))
+    if not storage.belongs_to(request.uri, attempt.namespace, attempt.flow_id, attempt.execution_id):
+        raise NotYours(f"{request.uri} is no file of this execution", code="file.not_allowed")
+    try:
+        storage.locate(attempt.tenant, request.uri)
+    except storage.FileMissing:
+        return gateway.DeleteFileResult(deleted=False, uri=request.uri)
+    storage.remove_file(attempt.tenant, storage.path_of(request.uri))
+    return gateway.DeleteFileResult(deleted=True, uri=request.uri)
 
 
 def _secrets(attempt: Attempt, names: list[str]) -> tuple[dict[str, str], list[str]]:
@@ -210,12 +265,3 @@ def _secrets(attempt: Attempt, names: list[str]) -> tuple[dict[str, str], list[s
         else:
             values[name] = value
     return values, missing
-
-
-async def _refuse(context: Context, error: HeadraceError) -> None:
-    code = grpc.StatusCode.INVALID_ARGUMENT
-    if isinstance(error, Missing):
-        code = grpc.StatusCode.NOT_FOUND
-    elif isinstance(error, NotYours):
-        code = grpc.StatusCode.PERMISSION_DENIED
-    await context.abort(code, f"{error.code}: {error}")

@@ -8,7 +8,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import orjson
 
@@ -121,19 +121,23 @@ class Recorder:
             if chunk.task_id:
                 found.append(chunk)
                 continue
-            rows = connection.execute(
-                "SELECT task_id, attempts FROM task_run WHERE tenant_id = ? AND execution_id = ? AND id = ?",
-                (chunk.tenant, chunk.execution_id, chunk.task_run_id),
-            )
-            for task_id, attempts in rows:
-                tried = orjson.loads(attempts)
-                if 0 < chunk.attempt <= len(tried) and tried[chunk.attempt - 1]["workerId"] == record.worker_id:
-                    found.append(
-                        Chunk(
-                            chunk.tenant, chunk.execution_id, chunk.task_run_id, task_id, chunk.attempt, chunk.first, chunk.lines
-                        )
-                    )
+            task_id = self._ended_here(connection, chunk, record.worker_id)
+            if task_id is not None:
+                found.append(replace(chunk, task_id=task_id))
         return found
+
+    def _ended_here(self, connection: database.Database, chunk: Chunk, worker_id: str) -> str | None:
+        """The task of an ended attempt when it was this worker's, or when it ran below one of its attempts; else None."""
+        own = "SELECT task_id, attempts, parent_id FROM task_run WHERE tenant_id = ? AND execution_id = ? AND id = ?"
+        rows = connection.execute(own, (chunk.tenant, chunk.execution_id, chunk.task_run_id))
+        for task_id, attempts, parent_id in rows:
+            tried = orjson.loads(attempts)
+            if 0 < chunk.attempt <= len(tried) and tried[chunk.attempt - 1]["workerId"] == worker_id:
+                return str(task_id)
+            for _, above, _ in connection.execute(own, (chunk.tenant, chunk.execution_id, parent_id)) if parent_id else ():
+                if any(attempt["workerId"] == worker_id for attempt in orjson.loads(above)):
+                    return str(task_id)
+        return None
 
     def _unseen(self, connection: database.Database, chunk: Chunk) -> Chunk | None:
         """The lines of a batch that are not stored yet: after a cut a worker sends again what was not acknowledged."""

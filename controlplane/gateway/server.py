@@ -26,6 +26,16 @@ from controlplane.gateway.files import FileDoor
 from controlplane.gateway.recorder import Recorder
 from controlplane.gateway.session import MESSAGE_BYTES_MAX, Held
 from controlplane.gateway.stream import Stream
+from controlplane.gateway.values import (
+    ValueDoor,
+    cache_get,
+    cache_put,
+    decrypt_values,
+    kv_delete,
+    kv_get,
+    kv_keys,
+    kv_set,
+)
 from flows.errors import HeadraceError
 from wire import gateway, gateway_grpc
 
@@ -53,6 +63,7 @@ class Gateway(gateway_grpc.GatewayServicer, gateway_grpc.EnrolmentServicer):
         self._executor = executor
         self._streams: dict[tuple[str, str], Stream] = {}
         self._files = FileDoor(executor)
+        self._values = ValueDoor(executor)
         self.closing = False
 
     async def Enrol(self, request: gateway.EnrolRequest, context: grpc.aio.ServicerContext[Any, Any]) -> gateway.EnrolResponse:
@@ -187,6 +198,61 @@ class Gateway(gateway_grpc.GatewayServicer, gateway_grpc.EnrolmentServicer):
     ) -> gateway.ResolveSecretsResponse:
         """Values of secrets that the attempt's task names."""
         return await self._files.resolve_secrets(await caller(context, self._executor), request, context)
+
+    async def FileInfo(
+        self, request: gateway.FileInfoRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> gateway.FileInfoResult:
+        """Whether a file is there, and its size."""
+        return await self._files.info(await caller(context, self._executor), request, context)
+
+    async def DeleteFile(
+        self, request: gateway.DeleteFileRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> gateway.DeleteFileResult:
+        """Removes a file."""
+        return await self._files.delete(await caller(context, self._executor), request, context)
+
+    # -- values -------------------------------------------------------------------------------------------------------
+
+    async def FetchLogs(
+        self, request: gateway.FetchLogsRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> AsyncIterator[gateway.LogRecords]:
+        """Stored log lines of an execution, streamed."""
+        async for part in self._values.logs(await caller(context, self._executor), request, context):
+            yield part
+
+    async def KvGet(self, request: gateway.KvGetRequest, context: grpc.aio.ServicerContext[Any, Any]) -> gateway.KvEntry:
+        """A key of a namespace."""
+        return await self._values.answer(await caller(context, self._executor), request, context, kv_get)
+
+    async def KvSet(self, request: gateway.KvSetRequest, context: grpc.aio.ServicerContext[Any, Any]) -> gateway.KvSetResult:
+        """Sets a key."""
+        return await self._values.answer(await caller(context, self._executor), request, context, kv_set)
+
+    async def KvDelete(
+        self, request: gateway.KvDeleteRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> gateway.KvDeleteResult:
+        """Removes a key."""
+        return await self._values.answer(await caller(context, self._executor), request, context, kv_delete)
+
+    async def KvKeys(self, request: gateway.KvKeysRequest, context: grpc.aio.ServicerContext[Any, Any]) -> gateway.KvKeysResult:
+        """Keys of a namespace."""
+        return await self._values.answer(await caller(context, self._executor), request, context, kv_keys)
+
+    async def CacheGet(self, request: gateway.CacheGetRequest, context: grpc.aio.ServicerContext[Any, Any]) -> gateway.CacheEntry:
+        """A kept result of a task."""
+        return await self._values.answer(await caller(context, self._executor), request, context, cache_get)
+
+    async def CachePut(
+        self, request: gateway.CachePutRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> gateway.CachePutResult:
+        """Keeps a result of a task."""
+        return await self._values.answer(await caller(context, self._executor), request, context, cache_put)
+
+    async def Decrypt(
+        self, request: gateway.DecryptRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> gateway.DecryptResult:
+        """Plain texts of encrypted values the attempt was handed."""
+        return await self._values.answer(await caller(context, self._executor), request, context, decrypt_values)
 
 
 def _open_session(identity: Identity, hello: gateway.Hello) -> tuple[int, list[dict[str, Any]]]:

@@ -31,6 +31,7 @@ class Work:
     started: list[gateway.Started] = field(default_factory=list)
     results: list[gateway.Result] = field(default_factory=list)
     logs: list[gateway.LogBatch] = field(default_factory=list)
+    reports: list[gateway.Report] = field(default_factory=list)
     progress: list[gateway.Progress] = field(default_factory=list)
     renew: gateway.Renew | None = None
     draining: bool = False
@@ -85,13 +86,14 @@ class PlaneSession:
                 self.closed = f"gap: expected a message after {self._seen}, found one after {message.after}"
                 return None
             self._seen = message.seq
-            self._open[message.seq] = len(message.results) + len(message.logs)
+            self._open[message.seq] = len(message.results) + len(message.logs) + len(message.reports)
             self._advance()
         return Work(
             seq=message.seq,
             started=list(message.started),
             results=list(message.results),
             logs=list(message.logs),
+            reports=list(message.reports),
             progress=list(message.progress),
             renew=message.renew if message.HasField("renew") else None,
             draining=message.draining,

@@ -10,35 +10,23 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import orjson
-
 from controlplane.engine.dispatch import Channel
 from controlplane.engine.items import Answer, Item, Token
 from controlplane.engine.service import Engine
 from controlplane.fleet.enrolment import Identity
+from controlplane.gateway.messages import STATES, TEXT_MAX, ending, metric_row, sub_run
 from controlplane.gateway.progress import forget_progress, note_progress
 from controlplane.gateway.recorder import Record, Recorder
 from controlplane.gateway.session import PlaneSession, Work
 from controlplane.logs.store import Chunk
 from controlplane.platform.wakeups import hub
-from flows.machine.events import Finished, Lost, Started
-from flows.machine.states import State
+from flows.machine.events import Finished, Lost, Reported, Started
 from wire import gateway
 
 log = logging.getLogger(__name__)
 
-STATES: dict[int, State] = {
-    gateway.SUCCESS: State.SUCCESS,
-    gateway.WARNING: State.WARNING,
-    gateway.FAILED: State.FAILED,
-    gateway.KILLED: State.KILLED,
-    gateway.SKIPPED: State.SKIPPED,
-}
 ACK_SECONDS = 0.02
 """How long an acknowledgement may wait for company. It only empties the worker's spool; nothing else waits for it."""
-
-TEXT_MAX = 100_000
-"""Characters of an error message that are kept."""
 
 
 class Stream:
@@ -128,6 +116,8 @@ class Stream:
                     tenant, self.identity.worker_id, chunks=chunks, done=lambda: self._soon(self._committed, work.seq, parts, ())
                 )
             )
+        if work.reports:
+            self._handle_reports(work)  # before the results: an attempt tells of its children before it ends
         if work.results:
             self._handle_results(work)
         if work.renew is not None:
@@ -153,6 +143,20 @@ class Stream:
             self._engine.submit(item)
             forget_progress(self.identity.tenant, token.execution_id, token.task_run_id)
 
+    def _handle_reports(self, work: Work) -> None:
+        answers = _Answers(len(work.reports), partial(self._soon, self._answered, work.seq, len(work.reports)))
+        for report in work.reports:
+            token = self._token(report.token)
+            runs = tuple(map(sub_run, report.runs))
+            item = Item(
+                key=(token.tenant, token.execution_id), event=Reported(token.task_run_id, token.attempt, runs), holder=token
+            )
+            for told in report.runs:
+                item.metrics += [metric_row(told.id, told.task_id, metric) for metric in told.metrics]
+                forget_progress(self.identity.tenant, token.execution_id, told.id)
+            item.done = partial(answers.add, report.token)
+            self._engine.submit(item)
+
     def _item(self, result: gateway.Result) -> Item:
         token = self._token(result.token)
         held = self.session.leases.pop(token.lease_id, None)
@@ -163,17 +167,8 @@ class Stream:
             channel=self.channel if held is not None else None,
             light=held.light if held is not None else False,
         )
-        for metric in result.metrics:
-            item.metrics.append(
-                {
-                    "task_run_id": token.task_run_id,
-                    "task_id": held.task_id if held is not None else "",
-                    "name": metric.name[:200],
-                    "kind": metric.kind[:10],
-                    "value": metric.value,
-                    "tags": dict(metric.tags),
-                }
-            )
+        task_id = held.task_id if held is not None else ""
+        item.metrics += [metric_row(token.task_run_id, task_id, metric) for metric in result.metrics]
         return item
 
     def _event(self, result: gateway.Result) -> Finished | Lost:
@@ -181,23 +176,7 @@ class Stream:
         if result.outcome == gateway.LOST or result.outcome not in STATES:
             reason = result.error_message[:TEXT_MAX] or "the worker lost the attempt"
             return Lost(token.task_run_id, token.attempt, self.identity.worker_id, reason)
-        state = STATES[result.outcome]
-        outputs: dict[str, Any] | None = None
-        error = (
-            {"code": result.error_code, "message": result.error_message[:TEXT_MAX]}
-            if result.error_code or result.error_message
-            else None
-        )
-        if result.outputs_json:
-            try:
-                found = orjson.loads(result.outputs_json)
-                outputs = found if isinstance(found, dict) else {"value": found}
-            except orjson.JSONDecodeError:
-                state = State.FAILED
-                error = {
-                    "code": "worker.outputs",
-                    "message": "the worker sent outputs that are no JSON; the attempt counts as failed",
-                }
+        state, outputs, error = ending(result)
         return Finished(
             task_run_id=token.task_run_id,
             attempt=token.attempt,
@@ -207,13 +186,16 @@ class Stream:
             outputs=outputs,
             log_lines=result.log_lines,
             error=error,
+            log_file=result.log_file or None,
         )
 
     def _chunk(self, batch: gateway.LogBatch) -> Chunk:
         held = self.session.leases.get(batch.token.lease_id)
+        if held is not None and held.token.execution_id != batch.token.execution_id:
+            held = None  # a lease entitles to lines of its own execution
         lines = [(line.at_us, min(line.level, 4), line.text) for line in batch.lines]
         token = batch.token
-        task_id = held.task_id if held is not None else ""
+        task_id = "" if held is None else batch.sub_task_id or held.task_id
         return Chunk(self.identity.tenant, token.execution_id, token.task_run_id, task_id, token.attempt, batch.first, lines)
 
     def _token(self, token: gateway.AttemptToken) -> Token:

@@ -20,6 +20,7 @@ app.conf.update(
     imports=("controlplane.jobs.ticks",),
     beat_schedule={
         "sweep": {"task": "controlplane.jobs.ticks.sweep", "schedule": 1.0, "options": {"expires": 5}},
+        "schedule": {"task": "controlplane.jobs.ticks.schedule", "schedule": 1.0, "options": {"expires": 5}},
     },
 )
 

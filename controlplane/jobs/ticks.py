@@ -11,14 +11,43 @@ from controlplane.engine.service import Engine, EngineUnavailable, install, inst
 from controlplane.jobs.app import app
 from controlplane.platform import database
 from controlplane.platform.wakeups import hub
+from controlplane.triggers.scheduler import Scheduler
 
 _local = threading.local()
+_begin = threading.Lock()
+_running: Scheduler | None = None
 
 
 @app.task  # type: ignore[untyped-decorator]
 def sweep() -> dict[str, int]:
     """Expired leases and due timers."""
     return sweeper.run_once(_connection(), _engine())
+
+
+@app.task  # type: ignore[untyped-decorator]
+def schedule() -> bool:
+    """Due triggers. A process begins with this tick to look by itself, at the very instants; the tick is the net under it."""
+    scheduler = _scheduler()
+    scheduler.wake()
+    return scheduler.running
+
+
+def _scheduler() -> Scheduler:
+    global _running
+    with _begin:
+        if _running is None or not _running.running:
+            _running = Scheduler(database.url_of_settings(settings.DATABASES["default"]), _engine, hub)
+            _running.start()
+        return _running
+
+
+def stop_scheduler() -> None:
+    """Ends the scheduler of this process, before its engine."""
+    global _running
+    with _begin:
+        running, _running = _running, None
+    if running is not None:
+        running.stop()
 
 
 def _connection() -> database.Database:

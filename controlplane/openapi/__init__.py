@@ -16,6 +16,7 @@ _PATH_NAMES = {
     "task_id": "taskId",
     "task_run_id": "taskRunId",
     "token_id": "tokenId",
+    "trigger_id": "triggerId",
 }
 """Path parameters under the names the contract gives them."""
 

@@ -48,7 +48,16 @@ def paged(items: Schema) -> Schema:
 
 LOG_LEVELS = ["ERROR", "WARN", "INFO", "DEBUG", "TRACE"]
 
+KEY_KINDS = ["STRING", "NUMBER", "BOOLEAN", "DATETIME", "DATE", "DURATION", "JSON"]
+
 SCHEMAS: dict[str, Schema] = {
+    "KeyValue": record({"type": {"type": "string", "enum": KEY_KINDS}, "value": {}, "revision": WHOLE, "updated": WHEN}),
+    "KeyEntry": record(
+        {"namespace": TEXT, "key": TEXT, "revision": WHOLE, "creationDate": WHEN, "updateDate": WHEN},
+        {"description": TEXT, "expirationDate": WHEN},
+    ),
+    "KeyNames": record({"keys": listed(TEXT)}),
+    "PagedKeyEntries": paged(ref("KeyEntry")),
     "StateName": {"type": "string", "enum": [state.value for state in State]},
     "Level": {"type": "string", "enum": LOG_LEVELS},
     "Label": record({"key": TEXT, "value": TEXT}),

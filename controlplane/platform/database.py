@@ -84,9 +84,19 @@ class Database:
         raise NotImplementedError
 
     def select(
-        self, table: str, names: Sequence[str], keys: Columns, rows: Sequence[Row], suffix: str = "", *, lock: bool = False
+        self,
+        table: str,
+        names: Sequence[str],
+        keys: Columns,
+        rows: Sequence[Row],
+        suffix: str = "",
+        *,
+        lock: bool = False,
+        skip: bool = False,
     ) -> Later:
-        """Rows of `table` whose key columns equal one of `rows`. `lock`: for update, in order of the keys."""
+        """Rows of `table` whose key columns equal one of `rows`. `lock`: for update, in order of the keys; with `skip` those
+        that someone else has locked are left out instead of waited for.
+        """
         raise NotImplementedError
 
     def clock(self) -> Later:
@@ -181,17 +191,28 @@ class PostgreSQL(Database):
         return self.connection.execute(sql, _turned(keys, rows)).fetchall
 
     def select(
-        self, table: str, names: Sequence[str], keys: Columns, rows: Sequence[Row], suffix: str = "", *, lock: bool = False
+        self,
+        table: str,
+        names: Sequence[str],
+        keys: Columns,
+        rows: Sequence[Row],
+        suffix: str = "",
+        *,
+        lock: bool = False,
+        skip: bool = False,
     ) -> Later:
         if not rows:
             return _nothing
+        held = " SKIP LOCKED" if skip else ""
         found = ", ".join(f"t.{name}" for name in names)
         if len(rows) == 1:
-            sql = f"SELECT {found} FROM {table} t WHERE {_equal(keys)} {suffix}" + (" FOR UPDATE" if lock else "")
+            sql = f"SELECT {found} FROM {table} t WHERE {_equal(keys)} {suffix}" + (f" FOR UPDATE{held}" if lock else "")
             return self.connection.execute(sql, rows[0]).fetchall
         order = ", ".join(f"t.{name}" for name, _ in keys)
         sql = f"SELECT {found} FROM {table} t JOIN {_unnest(keys)} ON {_match(keys)} {suffix}"
-        return self.connection.execute(sql + (f" ORDER BY {order} FOR UPDATE OF t" if lock else ""), _turned(keys, rows)).fetchall
+        return self.connection.execute(
+            sql + (f" ORDER BY {order} FOR UPDATE OF t{held}" if lock else ""), _turned(keys, rows)
+        ).fetchall
 
     def clock(self) -> Later:
         """Asked of the database every few seconds; in between this process's monotonic clock carries it on."""
@@ -303,7 +324,15 @@ class SQLite(Database):
         return lambda: taken
 
     def select(
-        self, table: str, names: Sequence[str], keys: Columns, rows: Sequence[Row], suffix: str = "", *, lock: bool = False
+        self,
+        table: str,
+        names: Sequence[str],
+        keys: Columns,
+        rows: Sequence[Row],
+        suffix: str = "",
+        *,
+        lock: bool = False,
+        skip: bool = False,
     ) -> Later:
         sql = f"SELECT {', '.join(f't.{name}' for name in names)} FROM {table} t WHERE {_where(keys)} {suffix}"
         found: list[Row] = []

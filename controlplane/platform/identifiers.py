@@ -12,7 +12,7 @@ FLOW = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,99}")
 
 _INSTANCE_WORDS = """
     users service-accounts tenants me plugins pebble configs license-info setup auths banners kill-switches notifications
-    invitation instance auditlogs executions flows logs namespaces triggers login logout metrics outputs
+    invitation instance auditlogs executions flows logs namespaces triggers login logout metrics outputs kv
 """
 RESERVED_TENANTS = frozenset(_INSTANCE_WORDS.split())
 """First words of addresses that have no tenant: as tenant ids they would be ambiguous."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Self
 
 Topic = tuple[str, str]
@@ -78,6 +78,11 @@ class Hub:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting: defaultdict[Topic, set[Subscription]] = defaultdict(set)
+        self._observers: list[Callable[[str, str], None]] = []
+
+    def observe_ends(self, observer: Callable[[str, str], None]) -> None:
+        """Calls `observer(tenant, execution id)` after every end this process commits, on the engine's thread: be quick."""
+        self._observers.append(observer)
 
     def subscribe(self, tenant: str, execution_id: str) -> Subscription:
         """Starts listening. Subscribe first, then look at the table, then wait: nothing is missed."""
@@ -98,6 +103,9 @@ class Hub:
 
     def publish(self, tenant: str, execution_id: str, *, ended: bool = False) -> None:
         """Tells everyone who waits for this execution that it changed, or ended."""
+        if ended:
+            for observer in self._observers:
+                observer(tenant, execution_id)
         if not self._waiting:
             return
         with self._lock:

@@ -5,6 +5,7 @@
 | HEADRACE_DATA | folder for database, files, keys | `.headrace` |
 | HEADRACE_DATABASE | `sqlite:///path` or `postgresql://…` | `<data>/headrace.db` |
 | HEADRACE_SECRET_KEY | signs login cookies | kept in `<data>/secret.key` |
+| HEADRACE_ENCRYPTION_KEY | encrypts SECRET inputs in executions; the same in every replica | kept in `<data>/encryption.key` |
 | HEADRACE_URL | public address of console and API, used in links | the address of the request |
 | HEADRACE_BASIC_AUTH | `false` refuses `Authorization: Basic` | `true` |
 | HEADRACE_REDIS | broker for several replicas | none |
@@ -17,7 +18,7 @@ import os
 from pathlib import Path
 
 from controlplane.settings.databases import database_from_url
-from controlplane.settings.keys import secret_key
+from controlplane.settings.keys import encryption_key, secret_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 HEADRACE_DATA = Path(os.environ.get("HEADRACE_DATA", ".headrace")).absolute()
@@ -26,6 +27,7 @@ HEADRACE_BASIC_AUTH = os.environ.get("HEADRACE_BASIC_AUTH", "true").lower() != "
 HEADRACE_REDIS = os.environ.get("HEADRACE_REDIS", "")
 
 SECRET_KEY = secret_key(HEADRACE_DATA if "HEADRACE_DATA" in os.environ else None)
+HEADRACE_ENCRYPTION_KEY = encryption_key(HEADRACE_DATA if "HEADRACE_DATA" in os.environ else None)
 DEBUG = False
 ALLOWED_HOSTS = [host for host in os.environ.get("HEADRACE_ALLOWED_HOSTS", "*").split(",") if host]
 
@@ -38,7 +40,9 @@ INSTALLED_APPS = [
     "controlplane.executions",
     "controlplane.files",
     "controlplane.fleet",
+    "controlplane.kv",
     "controlplane.logs",
+    "controlplane.triggers",
 ]
 MIDDLEWARE = ["controlplane.platform.middleware.RequestMiddleware"]
 AUTH_USER_MODEL = "accounts.User"

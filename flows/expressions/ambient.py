@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from flows.errors import ExpressionError
-from flows.expressions import moments
+from flows.expressions import encryption, moments
 from flows.expressions.operators import type_error
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ KSUID_EPOCH_SECONDS = 1_400_000_000
 
 
 def make_ambient(now: Callable[[], datetime], random: Random) -> dict[str, Callable[..., Any]]:
-    """The functions, for `Scope(functions=…)`. `now` gives an aware datetime; `random` should be random.SystemRandom()."""
+    """The functions, for `Scope(functions=…)`. `now` gives an aware datetime; `random` should be random.SystemRandom():
+    what `encrypt` makes can be read by others when its nonces repeat."""
     chance = random
 
     def now_(format: Any = "iso", timeZone: Any = None, existingFormat: Any = None, locale: Any = None) -> str:  # noqa: N803
@@ -60,6 +61,9 @@ def make_ambient(now: Callable[[], datetime], random: Random) -> dict[str, Calla
     def random_port() -> int:
         return chance.randrange(49152, 65536)
 
+    def encrypt(key: Any, plaintext: Any) -> str:
+        return encryption.encrypt(key, plaintext, chance.getrandbits(8 * encryption.NONCE_BYTES))
+
     return {
         "now": now_,
         "uuid": uuid,
@@ -68,6 +72,7 @@ def make_ambient(now: Callable[[], datetime], random: Random) -> dict[str, Calla
         "nanoId": nano_id,
         "randomInt": random_int,
         "randomPort": random_port,
+        "encrypt": encrypt,
     }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from flows.errors import ExpressionError
 from flows.expressions import regexes
 from flows.expressions.budget import Budget
-from flows.expressions.operators import equal, kind_of, type_error
+from flows.expressions.operators import brief, equal, kind_of, type_error
 from flows.expressions.printing import is_sequence
 
 EXCERPT_CHARACTERS = 200
@@ -25,7 +25,7 @@ class Undefined(ExpressionError):
 def undefined(name: object, source: str, line: int, known: object = None) -> Undefined:
     """The error for a missing `name`; `known`, the place it was looked up in, gives the nearest name as a hint."""
     excerpt = source if len(source) <= EXCERPT_CHARACTERS else source[:EXCERPT_CHARACTERS] + "…"
-    shown = str(name)[:EXCERPT_CHARACTERS]
+    shown = brief(name)
     message = f"Unable to find `{shown}` used in the expression `{excerpt}` at line {line}"
     if isinstance(known, Mapping) and isinstance(name, str) and len(known) <= 1000 and len(name) <= 100:
         near = difflib.get_close_matches(name, [key for key in known if isinstance(key, str) and len(key) <= 100], n=1)
@@ -77,7 +77,7 @@ def _get(value: Any, budget: Budget, key: Any) -> Any:
         return value.get(key) if isinstance(key, (str, int)) else None
     if is_sequence(value) and isinstance(key, int) and 0 <= key < len(value):
         return value[key]
-    raise Undefined(f"Unable to find `{key}` in {kind_of(value)}")
+    raise Undefined(f"Unable to find `{brief(key)}` in {kind_of(value)}")
 
 
 def _holds(value: Any, budget: Budget, item: Any) -> bool:
@@ -140,7 +140,9 @@ def _substring(value: Any, budget: Budget, start: Any, end: Any = None) -> str:
     text = _text(value, "substring()")
     last = len(text) if end is None else end
     if not isinstance(start, int) or not isinstance(last, int) or not 0 <= start <= last <= len(text):
-        raise ExpressionError(f"substring({start}, {last}) is outside a text of {len(text)} characters", code="expression.range")
+        raise ExpressionError(
+            f"substring({brief(start)}, {brief(last)}) is outside a text of {len(text)} characters", code="expression.range"
+        )
     return budget.text(text[start:last])
 
 

@@ -15,6 +15,7 @@ from flows.expressions.expression_compiler import ExpressionCompiler
 from flows.expressions.macros import call_macro
 from flows.expressions.names import CONTEXT_READERS, FUNCTION_ROOTS, POSITION_READERS
 from flows.expressions.output import Evaluate
+from flows.expressions.outside import OUTSIDE
 from flows.expressions.registry import FILTERS, FUNCTIONS, TESTS, Builtin
 from flows.expressions.scope import Frame
 
@@ -93,26 +94,44 @@ class CallCompiler(ExpressionCompiler):
         self._functions.add(name)
         if name in POSITION_READERS and len(node.args) + len(node.kwargs) == 1:
             self._placed = node.args[0] if node.args else node.kwargs[0].value
+        if name == "iterationOutput":
+            self._reads_iteration(node)
         builtin = FUNCTIONS.get(name)
         if builtin is not None:
             call = self._bound(builtin, node, "Function")
             return lambda frame: call(frame, ())
         arguments = [self.expression(one) for one in node.args]
         named = [(one.key, self.expression(one.value)) for one in node.kwargs]
+        signature = OUTSIDE.get(name)
+        complaint = None if signature is None else signature.complaint(len(arguments), [key for key, _ in named])
 
         def evaluate(frame: Frame) -> Any:
             given = frame.functions.get(name)
+            if complaint is not None and name not in frame.template.macros:
+                raise ExpressionError(f"Function `{name}` {complaint}", code="expression.arguments", line=node.lineno)
             values = [argument(frame) for argument in arguments]
             keywords = {key: value(frame) for key, value in named}
             if given is not None:
                 return _call_given(name, given, values, keywords)
             macro = frame.template.macros.get(name)
+            if macro is None and signature is not None:
+                raise ExpressionError(f"Function `{name}` is not available here", code="expression.unavailable", line=node.lineno)
             if macro is None:
                 known = {**FUNCTIONS, **frame.functions, **frame.template.macros}
                 raise ExpressionError(_unknown("Function or macro", name, known), code="expression.unknown_function")
             return call_macro(macro, frame, values, keywords)
 
         return evaluate
+
+    def _reads_iteration(self, node: nodes.Call) -> None:
+        """`iterationOutput('task', n)` reads other iterations of the task it names; without a name, of the running task."""
+        found = self._entries["outputs"]
+        first = node.args[0] if node.args else next((one.value for one in node.kwargs if one.key == "taskId"), None)
+        if found is not None and isinstance(first, nodes.Const) and isinstance(first.value, str):
+            found.add(first.value)
+            self._levels[first.value] = None
+        else:
+            self._entries["outputs"] = None
 
     def _method(self, node: nodes.Call, target: nodes.Getattr) -> Evaluate:
         operand = self.expression(target.node)
@@ -151,12 +170,13 @@ class CallCompiler(ExpressionCompiler):
             complaint = f"takes at most {len(builtin.parameters)} arguments, found {len(positional)}"
         for one in node.kwargs:
             value = self.expression(one.value)
-            if one.key not in builtin.parameters:
+            place = builtin.place(str(one.key))
+            if place is None:
                 complaint = _unknown("argument", str(one.key), dict.fromkeys(builtin.parameters))
-            elif builtin.parameters.index(one.key) < len(positional) or one.key in keywords:
+            elif place < len(positional) or builtin.python_names[place] in keywords:
                 complaint = f"was given `{one.key}` twice"
             else:
-                keywords[builtin.python_names[builtin.parameters.index(one.key)]] = value
+                keywords[builtin.python_names[place]] = value
         missing = [
             parameter
             for index, parameter in enumerate(builtin.parameters[: builtin.required])

@@ -209,7 +209,7 @@ class ExpressionCompiler:
 
             def is_in(frame: Frame) -> bool:
                 item = left(frame)
-                return operators.contains(right(frame), item, frame.budget)
+                return operators.is_in(item, right(frame), frame.budget)
 
             return is_in
         if name == "range":

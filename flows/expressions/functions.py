@@ -138,6 +138,42 @@ def yaml_(frame: Frame, text: Any) -> Any:
     return serial.parse_yaml(text, frame.budget)
 
 
+@function("fromIon", "ion allRows")
+def from_ion(frame: Frame, data: Any, all_rows: Any = False) -> Any:
+    """The first value of an Ion text or of binary Ion, or all of them as a list; null stays null."""
+    from flows.expressions import ion
+
+    if data is None:
+        return None
+    if isinstance(data, (bytes, bytearray)) and not data.startswith(ion.BINARY_MARK):
+        data = bytes(data).decode("utf-8", "replace")
+    if isinstance(data, str):
+        rows = ion.read_text(data, frame.budget)
+    elif isinstance(data, (bytes, bytearray)):
+        rows = ion.read_binary(bytes(data), frame.budget)
+    else:
+        raise type_error("`fromIon` expects a text or bytes", data)
+    return list(rows) if all_rows is True else next(rows, None)
+
+
+@function("decrypt", "key encrypted")
+def decrypt(frame: Frame, key: Any, encrypted: Any) -> str:
+    """The text behind what `encrypt` made, with the same base64 AES key."""
+    from flows.expressions import encryption
+
+    return frame.budget.text(encryption.decrypt(key, encrypted))
+
+
+@function("env", "name default")
+def env(frame: Frame, name: Any, default: Any = None) -> Any:
+    """A variable of `envs`; the default when it is not there or empty."""
+    if not isinstance(name, str):
+        raise type_error("`env` expects a text as `name`", name)
+    found = frame.visible().get("envs")
+    value = found.get(name) if isinstance(found, Mapping) else None
+    return default if value is None or value == "" else value
+
+
 @function("printContext fetchContext")
 def context(frame: Frame) -> Mapping[str, Any]:
     """All variables of the context."""
@@ -164,6 +200,56 @@ def current_each_output(frame: Frame, outputs: Any) -> Any:
             raise Undefined(f"There is no output for the iteration `{key[:60]}`")
         found = found[key]
     return found
+
+
+@function("iterationOutput", "taskId iteration")
+def iteration_output(frame: Frame, task_id: Any = None, iteration: Any = None) -> Any:
+    """Inside a loop, the output `value` of a task (the running one) in an iteration (the one before); null when it has none.
+
+    Iterations count from zero, in the order in which their outputs stand. The reference leaves the function open; this is
+    what current versions do.
+    """
+    taskrun, task = frame.variables.get("taskrun"), frame.variables.get("task")
+    here = taskrun.get("iteration") if isinstance(taskrun, Mapping) else None
+    if not isinstance(here, int):
+        raise ExpressionError("`iterationOutput` works inside a loop only", code="expression.arguments")
+    wanted = here - 1 if iteration is None else _whole(iteration)
+    if wanted < 0:
+        raise ExpressionError("`iterationOutput`: there is no iteration before the first", code="expression.range")
+    name = task_id if task_id is not None else task.get("id") if isinstance(task, Mapping) else None
+    outputs = frame.variables.get("outputs")
+    found = outputs.get(name) if isinstance(outputs, Mapping) and isinstance(name, str) else None
+    parents = frame.variables.get("parents")
+    for one in reversed(cast("Sequence[Any]", parents)) if is_sequence(parents) else ():
+        run = one.get("taskrun") if isinstance(one, Mapping) else None
+        if isinstance(run, Mapping) and run.get("value") is not None and isinstance(found, Mapping):
+            found = found.get(to_text(run["value"], frame.budget))
+    if not isinstance(found, Mapping):
+        return None
+    if wanted >= len(found):
+        raise ExpressionError(f"`iterationOutput`: iteration {wanted} has no outputs yet", code="expression.range")
+    frame.budget.elements(len(found))
+    result = list(found.values())[wanted]
+    return result.get("value") if isinstance(result, Mapping) else None
+
+
+def _whole(value: Any) -> int:
+    """A count as integer or digits; -1 for anything else."""
+    if isinstance(value, str):
+        return int(value) if value.isdecimal() and value.isascii() and len(value) < 10 else -1
+    return value if isinstance(value, int) and not isinstance(value, bool) else -1
+
+
+@function("loopOutputs", "outputs name")
+def loop_outputs(frame: Frame, outputs: Any, name: Any) -> list[Any]:
+    """One output of each iteration of a Loop, from its list `outputs.<loop>.outputs`; null where an iteration has none."""
+    if not is_sequence(outputs):
+        raise type_error("`loopOutputs` expects the list `outputs.<loop>.outputs`", outputs)
+    if not isinstance(name, str):
+        raise type_error("`loopOutputs` expects a text as `name`", name)
+    frame.budget.elements(len(outputs))
+    found = [one.get("outputs") if isinstance(one, Mapping) else None for one in outputs]
+    return [one.get(name) if isinstance(one, Mapping) else None for one in found]
 
 
 @function("tasksWithState", "state")

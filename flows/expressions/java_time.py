@@ -1,12 +1,11 @@
 """Java's DateTimeFormatter patterns: writing and reading dates by letters such as `yyyy-MM-dd'T'HH:mm:ssXXX`.
 
-Names of months and days are English. Week numbers (`w`, `Y`, `e`) follow the locale's country: Sunday and the first day
-of January in the United States (the default), ISO elsewhere.
+Names of months and days are those of the locale. Week numbers (`w`, `Y`, `W`, `e`) follow the locale's country: Sunday and
+the first day of January in the United States (the default), ISO elsewhere.
 """
 
 from __future__ import annotations
 
-import calendar
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from flows.errors import ExpressionError
+from flows.expressions.locales import US_ENGLISH, Locale
 
 PATTERN_CHARACTERS_MAX = 500
 """Length of a date pattern."""
@@ -22,12 +22,7 @@ PATTERN_CHARACTERS_MAX = 500
 TEXT_CHARACTERS_MAX = 500
 """Length of a date as text."""
 
-MONTHS = tuple(calendar.month_name)[1:]
-MONTHS_SHORT = tuple(calendar.month_abbr)[1:]
-DAYS = tuple(calendar.day_name)
-DAYS_SHORT = tuple(calendar.day_abbr)
-
-_LETTERS = frozenset("GuyYDMLQqwWdEecahKkHmsSAnNXxZzVOv")
+_LETTERS = frozenset("GuyYDMLQqwWdFEecahKkHmsSAnNXxZzVOv")
 
 
 def fault(message: str) -> ExpressionError:
@@ -127,53 +122,66 @@ def zone(name: str) -> tzinfo:
 # Writing -----------------------------------------------------------------------------------------------------------
 
 
-def write(value: datetime, pattern: str, country: str = "US") -> str:
+def write(value: datetime, pattern: str, locale: Locale = US_ENGLISH) -> str:
     """A zoned date-time by a pattern. Raises ExpressionError for faults of the pattern."""
-    return "".join(_written(value, pattern_parts(pattern), country))
+    return "".join(_written(value, pattern_parts(pattern), locale))
 
 
-def _written(value: datetime, parts: tuple[Part, ...], country: str) -> Iterator[str]:
+def _written(value: datetime, parts: tuple[Part, ...], locale: Locale) -> Iterator[str]:
     for part in parts:
         if isinstance(part, str):
             yield part
         elif isinstance(part, Optional):
-            yield from _written(value, part.parts, country)
+            yield from _written(value, part.parts, locale)
         else:
-            yield _field(value, part.letter, part.count, country)
+            yield _field(value, part.letter, part.count, locale)
 
 
 def _year(year: int, count: int) -> str:
     return f"{year % 100:02d}" if count == 2 else f"{year:0{count}d}"
 
 
-def _field(value: datetime, letter: str, count: int, country: str) -> str:
+def _field(value: datetime, letter: str, count: int, locale: Locale) -> str:
+    words = locale.language
     if letter in "uy":
         return _year(value.year, count)
     if letter in "ML":
-        return _named(value.month, count, MONTHS, MONTHS_SHORT, value.month - 1)
+        short = (words.alone_short or words.months_short) if letter == "L" else words.months_short
+        return _named(value.month, count, words.months, short, value.month - 1)
     if letter == "E" or (letter in "ec" and count >= 3):
-        return _named(0, max(count, 3), DAYS, DAYS_SHORT, value.weekday())
+        alone = (words.days_alone_short or words.days_short) if letter == "c" else words.days_short
+        return _named(0, max(count, 3), words.days, alone, value.weekday())
     if letter in _NUMBERS:
         return f"{_NUMBERS[letter](value):0{count}d}"
     if letter in "YwWec":
-        week_year, week, day = week_date(value.date(), country)
-        return _year(week_year, count) if letter == "Y" else f"{(day if letter in 'ec' else week):0{count}d}"
+        return _week_field(value.date(), letter, count, locale.country)
     if letter in "Qq":
         quarter = (value.month + 2) // 3
         if count <= 2:
             return f"{quarter:0{count}d}"
-        return f"Q{quarter}" if count == 3 else f"{quarter}{('st', 'nd', 'rd', 'th')[quarter - 1]} quarter"
+        ordinal = ("st", "nd", "rd", "th")[quarter - 1]
+        return str(quarter) if count == 5 else words.quarter[count == 4].format(quarter, th=ordinal)
     if letter == "a":
-        return "AM" if value.hour < 12 else "PM"
+        return words.halves[value.hour >= 12]
     if letter == "G":
-        return "Anno Domini" if count == 4 else "AD"
+        return words.eras[count == 4]
     if letter == "S":
         return f"{value.microsecond * 1000:09d}".ljust(count, "0")[:count]
     return _zone_field(value, letter, count)
 
 
+def _week_field(day: date, letter: str, count: int, country: str) -> str:
+    week_year, week, of_week = week_date(day, country)
+    if letter == "Y":
+        return _year(week_year, count)
+    if letter == "W":
+        week = week_of_month(day, country)
+    return f"{(of_week if letter in 'ec' else week):0{count}d}"
+
+
 _NUMBERS: dict[str, Callable[[datetime], int]] = {
     "d": lambda value: value.day,
+    "F": lambda value: (value.day - 1) // 7 + 1,
     "D": lambda value: value.timetuple().tm_yday,
     "H": lambda value: value.hour,
     "k": lambda value: value.hour or 24,
@@ -204,7 +212,9 @@ def _zone_field(value: datetime, letter: str, count: int) -> str:
     if letter == "V":
         return zone_id(value)
     if letter in "zv":
-        return value.tzname() or zone_id(value)
+        if isinstance(value.tzinfo, timezone) and value.tzinfo is not UTC:
+            return zone_id(value)
+        return "Coordinated Universal Time" if value.tzinfo is UTC and count >= 4 else value.tzname() or zone_id(value)
     seconds = int(offset.total_seconds())
     sign = "-" if seconds < 0 else "+"
     hours, minutes = divmod(abs(seconds) // 60, 60)
@@ -246,6 +256,17 @@ def week_date(day: date, country: str) -> tuple[int, int, int]:
     return week_year, (day.toordinal() - start) // 7 + 1, of_week + 1
 
 
+def week_of_month(day: date, country: str) -> int:
+    """The week inside the month by the country's rule: 0 = days before its first week."""
+    sunday = country in _SUNDAY_COUNTRIES
+    first = day.replace(day=1)
+    offset = first.isoweekday() % 7 if sunday else first.weekday()
+    """Days of the first week that belong to the month before."""
+    least = 1 if sunday else 4
+    week = (day.day - 1 + offset) // 7
+    return week + 1 if 7 - offset >= least else week
+
+
 # Reading -----------------------------------------------------------------------------------------------------------
 
 
@@ -259,12 +280,12 @@ class _Fields:
         return _Fields(dict(self.numbers), self.afternoon, self.zone)
 
 
-def read(text: str, pattern: str) -> datetime | date:
+def read(text: str, pattern: str, locale: Locale = US_ENGLISH) -> datetime | date:
     """The date-time of a text by a pattern: zoned, local, or a date alone. Raises ExpressionError when it does not fit."""
     if len(text) > TEXT_CHARACTERS_MAX:
         raise fault("The text is too long for a date")
     fields = _Fields()
-    end = _consume(text, 0, pattern_parts(pattern), fields)
+    end = _consume(text, 0, pattern_parts(pattern), fields, locale)
     if end != len(text):
         raise fault(
             f"Text '{text[:60]}' could not be parsed by the pattern `{pattern}`" + (f" at index {-end - 1}" if end < 0 else "")
@@ -275,14 +296,14 @@ def read(text: str, pattern: str) -> datetime | date:
         raise fault(f"Text '{text[:60]}' is no date: {error}") from None
 
 
-def _consume(text: str, position: int, parts: tuple[Part, ...], fields: _Fields) -> int:
+def _consume(text: str, position: int, parts: tuple[Part, ...], fields: _Fields, locale: Locale) -> int:
     """The index behind the parts, or minus one minus the index that does not fit."""
     for index, part in enumerate(parts):
         if isinstance(part, str):
             following = position + len(part) if text.startswith(part, position) else -1
         elif isinstance(part, Optional):
             attempt = fields.copy()
-            following = _consume(text, position, part.parts, attempt)
+            following = _consume(text, position, part.parts, attempt, locale)
             if following < 0:
                 following = position
             else:
@@ -290,7 +311,7 @@ def _consume(text: str, position: int, parts: tuple[Part, ...], fields: _Fields)
         else:
             after = parts[index + 1] if index + 1 < len(parts) else None
             adjacent = isinstance(after, Letters) and _is_numeric(after)
-            following = _consume_field(text, position, part, adjacent, fields)
+            following = _consume_field(text, position, part, adjacent, fields, locale)
         if following < 0:
             return -1 - position
         position = following
@@ -301,22 +322,24 @@ def _is_numeric(part: Letters) -> bool:
     return part.letter in "uyYDdHhKkmsSnANwe" or (part.letter in "MLQ" and part.count <= 2)
 
 
-def _consume_field(text: str, position: int, part: Letters, adjacent: bool, fields: _Fields) -> int:
-    letter, count = part.letter, part.count
+def _consume_field(text: str, position: int, part: Letters, adjacent: bool, fields: _Fields, locale: Locale) -> int:
+    letter, count, words = part.letter, part.count, locale.language
     if letter in "XxZOzV":
         return _consume_zone(text, position, fields)
     if letter == "a":
-        word = text[position : position + 2].upper()
-        if word not in ("AM", "PM"):
-            return -1
-        fields.afternoon = word == "PM"
-        return position + 2
+        for index, word in enumerate(words.halves):
+            if text[position : position + len(word)].upper() == word.upper():
+                fields.afternoon = index == 1
+                return position + len(word)
+        return -1
     if letter in "ML" and count >= 3:
-        return _consume_name(text, position, MONTHS if count == 4 else MONTHS_SHORT, "M", fields)
+        short = (words.alone_short or words.months_short) if letter == "L" else words.months_short
+        return _consume_name(text, position, words.months if count == 4 else short, "M", fields)
     if letter == "E" or (letter in "ec" and count >= 3):
-        return _consume_name(text, position, DAYS if count == 4 else DAYS_SHORT, "E", fields)
+        return _consume_name(text, position, words.days if count == 4 else words.days_short, "E", fields)
     if letter == "G":
-        return position + 2 if text[position : position + 2] == "AD" else -1
+        era = words.eras[count == 4]
+        return position + len(era) if text.startswith(era, position) else -1
     if not _is_numeric(part):
         raise fault(f"The pattern letter `{letter}` cannot be used for reading")
     widest = count if count >= 2 and (letter not in "uy" or count == 2 or adjacent) else 19

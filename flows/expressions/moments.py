@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from flows.expressions import java_time
 from flows.expressions.java_time import fault
+from flows.expressions.locales import STYLES, US_ENGLISH, Locale, locale_of
 from flows.expressions.operators import type_error
 
 NAMED_PATTERNS = {
@@ -24,10 +25,6 @@ NAMED_PATTERNS = {
     "iso_ordinal_date": "yyyy-DDDXXX",
     "basic_iso_date": "yyyyMMddXX",
     "rfc_1123_date_time": "EEE, d MMM yyyy HH:mm:ss",
-    "full": "EEEE, MMMM d, yyyy 'at' h:mm:ss a z",
-    "long": "MMMM d, yyyy 'at' h:mm:ss a z",
-    "medium": "MMM d, yyyy, h:mm:ss a",
-    "short": "M/d/yy, h:mm a",
 }
 
 UNITS: dict[str, timedelta] = {
@@ -51,13 +48,26 @@ def time_zone(name: Any) -> tzinfo:
     return java_time.zone(name)
 
 
-def moment(value: Any, zone_name: Any = None, existing_format: Any = None) -> datetime:
-    """The value as a moment in the zone asked for. Raises ExpressionError when it is none."""
+def moment(value: Any, zone_name: Any = None, existing_format: Any = None, locale: Any = None) -> datetime:
+    """The value as a moment in the zone asked for. Raises ExpressionError when it is none.
+
+    `locale` names the language of month and day names that `existing_format` reads.
+    """
     zone = time_zone(zone_name)
     try:
-        return _zoned(_read(value, existing_format), zone)
+        return _zoned(_read(value, existing_format, US_ENGLISH if locale is None else locale_of(locale)), zone)
     except OverflowError:
         raise fault("The date is outside the years 1 to 9999") from None
+
+
+def own_moment(value: Any, zone_name: Any = None) -> datetime:
+    """The value as a moment in its own zone; in the zone asked for when there is one; in UTC when it has none."""
+    if zone_name is not None:
+        return moment(value, zone_name)
+    read = _read(value, None)
+    if not isinstance(read, datetime):
+        return datetime.combine(read, time(0), UTC)
+    return read.replace(tzinfo=UTC) if read.tzinfo is None else read
 
 
 def _zoned(value: datetime | date, zone: tzinfo) -> datetime:
@@ -66,14 +76,14 @@ def _zoned(value: datetime | date, zone: tzinfo) -> datetime:
     return value.replace(tzinfo=zone) if value.tzinfo is None else value.astimezone(zone)
 
 
-def _read(value: Any, existing_format: Any) -> datetime | date:
+def _read(value: Any, existing_format: Any, locale: Locale = US_ENGLISH) -> datetime | date:
     if existing_format is not None:
         if not isinstance(existing_format, str):
             raise type_error("`existingFormat` expects a text", existing_format)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             value = str(value)
         if isinstance(value, str):
-            return java_time.read(value, NAMED_PATTERNS.get(existing_format, existing_format))
+            return _read_by(value, existing_format, locale)
     if isinstance(value, datetime):
         return value
     if isinstance(value, date):
@@ -86,6 +96,16 @@ def _read(value: Any, existing_format: Any) -> datetime | date:
     if isinstance(value, str):
         return _read_iso(value.strip())
     raise type_error("a date filter expects a date, a text or whole seconds since 1970", value)
+
+
+def _read_by(text: str, pattern: str, locale: Locale) -> datetime | date:
+    """By a named format or a pattern; the ISO names that have no pattern are read as any ISO text."""
+    lowered = pattern.lower()
+    if lowered in _ISO_STYLES:
+        return _read_iso(text.strip())
+    if lowered in STYLES:
+        return java_time.read(text, locale.style(lowered), locale)
+    return java_time.read(text, NAMED_PATTERNS.get(lowered, pattern), locale)
 
 
 _ISO = re.compile(
@@ -119,25 +139,15 @@ def text(value: datetime, format_name: Any, locale: Any = None) -> str:
     """The moment in a named format, or by a Java pattern."""
     if not isinstance(format_name, str):
         raise type_error("`format` expects a text", format_name)
-    country = _country(locale)
+    where = locale_of(locale)
     lowered = format_name.lower()
     if lowered == "rfc_1123_date_time":
         offset = java_time.write(value, "XX")
         return java_time.write(value, NAMED_PATTERNS[lowered]) + (" GMT" if offset == "Z" else f" {offset}")
     if lowered in _ISO_STYLES:
         return _ISO_STYLES[lowered](value)
-    return java_time.write(value, NAMED_PATTERNS.get(lowered, format_name), country)
-
-
-def _country(locale: Any) -> str:
-    if locale is None:
-        return "US"
-    if not isinstance(locale, str) or not re.fullmatch(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*", locale):
-        raise type_error("`locale` expects a text such as en_US", locale)
-    language, *rest = re.split("[-_]", locale)
-    if language.lower() != "en":
-        raise fault(f"Names of months and days are available in English only, found the locale `{locale}`")
-    return rest[-1].upper() if rest else "US"
+    pattern = where.style(lowered) if lowered in STYLES else NAMED_PATTERNS.get(lowered, format_name)
+    return java_time.write(value, pattern, where)
 
 
 def _local_time(value: datetime) -> str:

@@ -12,7 +12,8 @@ CONTEXT_READERS = frozenset({"render", "renderOnce", "printContext", "fetchConte
 
 FUNCTION_ROOTS: dict[str, frozenset[str]] = {
     "currentEachOutput": frozenset({"parents", "taskrun"}),
-    "iterationOutput": frozenset({"parents", "taskrun"}),
+    "iterationOutput": frozenset({"outputs", "parents", "task", "taskrun"}),
+    "env": frozenset({"envs"}),
     "tasksWithState": frozenset({"tasks"}),
     "secret": frozenset({"flow"}),
     "kv": frozenset({"flow"}),
@@ -26,7 +27,7 @@ FUNCTION_ROOTS: dict[str, frozenset[str]] = {
 }
 """Roots that a function reads by itself."""
 
-POSITION_READERS = frozenset({"currentEachOutput", "iterationOutput"})
+POSITION_READERS = frozenset({"currentEachOutput"})
 """Functions that take a task's outputs and read from them only what belongs to the reader's own place in its loops."""
 
 POSITION_ROOTS = frozenset({"taskrun", "parent", "parents"})
@@ -69,7 +70,7 @@ class Names:
           (the same as `parents[0]`) and `[taskrun.value]`, each nearer to the reader than the one before, whatever follows:
           `outputs.T[taskrun.value].x`, `outputs.T[parent.taskrun.value][taskrun.value].rows[0]`. As many different levels as
           there are, in order, can only be all of them. Undefined levels raise with or without the rest.
-        - `currentEachOutput(outputs.T)` and `iterationOutput(outputs.T)`, whatever the depth.
+        - `currentEachOutput(outputs.T)`, whatever the depth.
 
         What does not, because another task run's outputs could be read: fewer or more subscripts than levels, levels out
         of order, `outputs.T` passed on or assigned, other computed keys, a template that binds `taskrun`, `parent` or

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
+from datetime import datetime
 from typing import Any
 
 from flows.errors import ExpressionError
@@ -32,6 +33,21 @@ def kind_of(value: Any) -> str:
     if is_sequence(value) or isinstance(value, AbstractSet):
         return "a list"
     return f"a {type(value).__name__}"
+
+
+BRIEF_CHARACTERS = 200
+
+
+def brief(value: Any) -> str:
+    """A key or argument for an error message: texts and numbers as they are, cut short; of all else only its kind.
+
+    Whole values are never shown: one that holds itself many times over would take for ever to write out.
+    """
+    if isinstance(value, str):
+        return value if len(value) <= BRIEF_CHARACTERS else value[:BRIEF_CHARACTERS] + "…"
+    if isinstance(value, (bool, float)) or (isinstance(value, int) and value.bit_length() <= 128):
+        return to_text(value, Budget())
+    return kind_of(value)
 
 
 def type_error(what: str, value: Any) -> ExpressionError:
@@ -189,13 +205,24 @@ def _equal(left: Any, right: Any, budget: Budget, met: set[tuple[int, int]]) -> 
     return all(_equal(one, other, budget, met) for one, other in zip(left, right, strict=True))
 
 
+def _comparable(left: Any, right: Any) -> bool:
+    if isinstance(left, str) and isinstance(right, str):
+        return True
+    aware = isinstance(left, datetime) and isinstance(right, datetime)
+    return aware and (left.tzinfo is None) is (right.tzinfo is None)
+
+
 def compare(symbol: str, left: Any, right: Any) -> bool:
-    """`< > <= >=`: numbers only; null on a side is false; anything else raises."""
+    """`< > <= >=`: two numbers, two texts (character by character), or two date-times; null on a side is false; all else raises.
+
+    Older versions of the language refused texts; the current ones compare them, and `trigger.date > '2026-01-01'` needs it.
+    """
     if left is None or right is None:
         return False
-    for side in (left, right):
-        if not is_number(side):
-            raise type_error(f"invalid operands for mathematical comparison: `{symbol}` expects numbers", side)
+    if not _comparable(left, right):
+        for side in (left, right):
+            if not is_number(side):
+                raise type_error(f"invalid operands for mathematical comparison: `{symbol}` expects numbers or two texts", side)
     if symbol == "<":
         return bool(left < right)
     if symbol == ">":
@@ -219,6 +246,16 @@ def contains(left: Any, right: Any, budget: Budget) -> bool:
     if isinstance(left, str):
         return to_text(right, budget) in left
     raise type_error("`contains` expects a list, a map or a text on its left", left)
+
+
+def is_in(item: Any, holder: Any, budget: Budget) -> bool:
+    """`item isIn holder`: the text of an element of a list, or of a key or value of a map; null is in nothing."""
+    if item is None or not (isinstance(holder, (Mapping, AbstractSet)) or is_sequence(holder)):
+        return False
+    wanted = to_text(item, budget)
+    sides = (holder.keys(), holder.values()) if isinstance(holder, Mapping) else (holder,)
+    budget.spend(len(holder) // 4 + 1)
+    return any(one is not None and to_text(one, budget) == wanted for side in sides for one in side)
 
 
 def truth(value: Any, what: str) -> bool:

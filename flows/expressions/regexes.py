@@ -43,12 +43,12 @@ _JAVA_CLASSES = {
     "ASCII": r"\x00-\x7f",
 }
 
-_JAVA_ESCAPE = re.compile(r"\\[pP]\{(\w+)\}|\\.|\[\^?|\]", re.DOTALL)
+_JAVA_ESCAPE = re.compile(r"\\[pP]\{(\w+)\}|\\.|\[:(\w+):\]|\[\^?|\]|&&|--|~~|\|\|", re.DOTALL)
 
 
 def _from_java(pattern: str) -> str:
-    r"""Java spellings Python does not know: `(?<name>…)`, `\p{Alpha}`, `\h`, `\R`, `\z`, `\Q…\E`."""
-    if "\\" not in pattern and "(?<" not in pattern:
+    r"""Spellings Python does not know: `(?<name>…)`, `\p{Alpha}`, `[[:alpha:]]`, `\h`, `\R`, `\z`, `\Q…\E`."""
+    if "\\" not in pattern and "(?<" not in pattern and "[" not in pattern:
         return pattern
     pattern = re.sub(r"\\Q(.*?)(?:\\E|$)", lambda match: re.escape(match.group(1)), pattern, flags=re.DOTALL)
     pattern = re.sub(r"\(\?<([A-Za-z]\w*)>", r"(?P<\1>", pattern)
@@ -57,7 +57,18 @@ def _from_java(pattern: str) -> str:
     def escape(match: re.Match[str]) -> str:
         nonlocal inside
         text = match.group(0)
+        if match.group(2) is not None and inside:
+            named = _JAVA_CLASSES.get(match.group(2).capitalize().replace("Xdigit", "XDigit"))
+            if named is None:
+                raise _refused(f"the class {text} is not available")
+            return named
+        if text in ("&&", "--", "~~", "||"):
+            if inside and text == "&&":
+                raise _refused("the intersection of character classes is not available")
+            return "".join("\\" + one for one in text) if inside else text
         if text[0] == "[":
+            if inside:
+                raise _refused("a character class inside another is not available")
             inside = True
             return text
         if text == "]":

@@ -5,8 +5,8 @@ A built-in is a Python function `(frame, value, …)` (functions: `(frame, …)`
     @filter_("dateAdd", "amount unit format timeZone")
     def date_add(frame, value, amount, unit, format="iso", time_zone=None): ...
 
-The second text names the arguments as templates write them, in order. `frame.budget` must be charged before anything is
-allocated whose size a template decides.
+The second text names the arguments as templates write them, in order; `regex|pattern` is one argument with two spellings.
+`frame.budget` must be charged before anything is allocated whose size a template decides.
 """
 
 from __future__ import annotations
@@ -31,6 +31,14 @@ class Builtin:
     variadic: bool = False
     null_passes: bool = False
     """Filters only: null in, null out, without a call."""
+    spellings: tuple[tuple[str, int], ...] = ()
+    """Other spellings of arguments, with the place of the argument."""
+
+    def place(self, argument: str) -> int | None:
+        """The place of a named argument, None when there is none of that name."""
+        if argument in self.parameters:
+            return self.parameters.index(argument)
+        return dict(self.spellings).get(argument)
 
 
 FILTERS: dict[str, Builtin] = {}
@@ -42,11 +50,13 @@ def _builtin(name: str, call: Callable[..., Any], parameters: str, skip: int, nu
     signature = list(inspect.signature(call).parameters.values())[skip:]
     variadic = any(one.kind is inspect.Parameter.VAR_POSITIONAL for one in signature)
     named = [one for one in signature if one.kind is not inspect.Parameter.VAR_POSITIONAL]
-    names = tuple(parameters.split())
+    spelled = [one.split("|") for one in parameters.split()]
+    names = tuple(one[0] for one in spelled)
+    others = tuple((other, index) for index, one in enumerate(spelled) for other in one[1:])
     if len(names) != len(named):
         raise ValueError(f"{name}: {len(names)} argument names for {len(named)} parameters")
     required = sum(one.default is inspect.Parameter.empty for one in named)
-    return Builtin(name, call, names, tuple(one.name for one in named), required, variadic, null_passes)
+    return Builtin(name, call, names, tuple(one.name for one in named), required, variadic, null_passes, others)
 
 
 def filter_(names: str, parameters: str = "", *, null_passes: bool = True) -> Callable[[F], F]:

@@ -195,7 +195,8 @@ def _sub_run(step: Step, run: TaskRun, sub: SubRun) -> TaskRun:
         parent_id=run.id,
         value=sub.value,
         iteration=None,
-        path=run.path if run.value is None else (*run.path, run.value),
+        # A child inherits the value of its WorkingDirectory, which is then its own and no level above it.
+        path=run.path if run.value is None or sub.value is not None else (*run.path, run.value),
         state=sub.state,
         history=history,
         created_at=begun,

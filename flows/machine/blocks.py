@@ -23,7 +23,13 @@ if TYPE_CHECKING:
 def settle(step: Step) -> None:
     """Advances blocks until nothing more follows."""
     execution = step.execution
-    while step.agenda:
+    while step.agenda or step.pauses:
+        if not step.agenda:
+            for pause in step.pauses:
+                if pause.state is State.RUNNING and pause.id in execution.runs:
+                    step.wait_as(pause, State.PAUSED)
+            step.pauses.clear()
+            continue
         block = step.agenda.popleft()
         if step.frozen:
             step.agenda.clear()  # whoever lets it go on wakes every block

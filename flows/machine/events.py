@@ -77,6 +77,8 @@ class Finished:
     outputs: dict[str, Any] | None = None
     log_lines: int | None = None
     error: dict[str, str] | None = None
+    log_file: str | None = None
+    """Address of the attempt's whole log when its task says `logToFile`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from flows.errors import ExpressionError, HeadraceError
 from flows.expressions import Names, Scope, evaluate_value, names_in, render_value, truthy
-from flows.machine import context
-from flows.machine.attempts import after_attempt
+from flows.machine import attempts, context
 from flows.machine.effects import ChildWanted
 from flows.machine.events import ChildCreated, ChildEnded, ChildRefused
 from flows.machine.execution import BY_RANK, RANK, Cursor, TaskRun
@@ -291,7 +290,7 @@ def _end_many(step: Step, run: TaskRun, task: Task) -> None:
         state, error = State.FAILED, {"code": failure.code, "message": str(failure)}
     run.cursor = None
     step.end_attempt(run, state, error, 0)
-    after_attempt(step, run, state)
+    attempts.after_attempt(step, run, state)
 
 
 # -- what children say ------------------------------------------------------------------------------------------------
@@ -309,7 +308,7 @@ def created(step: Step, event: ChildCreated) -> None:
         return
     if run.cursor is None:
         step.end_attempt(run, State.SUCCESS, None, 0)
-        after_attempt(step, run, State.SUCCESS)
+        attempts.after_attempt(step, run, State.SUCCESS)
         return
     run.cursor.open -= 1
     run.cursor.counts[State.CREATED.value] = run.cursor.counts.get(State.CREATED.value, 0) + 1
@@ -327,7 +326,7 @@ def refused(step: Step, event: ChildRefused) -> None:
         if (run.outputs or {}).get("executionId") == event.child_id:
             run.outputs = None
         step.end_attempt(run, State.FAILED, error, 0)
-        after_attempt(step, run, State.FAILED)
+        attempts.after_attempt(step, run, State.FAILED)
         return
     step.execution.failure = {"taskId": run.task_id, "message": event.message}
     run.attempts[-1].error = error
@@ -365,7 +364,7 @@ def ended(step: Step, event: ChildEnded) -> None:
     if state is State.KILLED and step.execution.state is not State.KILLING and not step.execution.state.terminated:
         _killed(step, run)
         return
-    after_attempt(step, run, state)
+    attempts.after_attempt(step, run, state)
 
 
 def _transmitted(step: Step, run: TaskRun, state: State) -> State:

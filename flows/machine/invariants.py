@@ -15,7 +15,7 @@ from flows.errors import MachineError
 from flows.machine.effects import Effects
 from flows.machine.execution import RANK, Cursor, Execution, History, TaskRun
 from flows.machine.plan import Plan, plan_of
-from flows.machine.states import EXECUTION_TRANSITIONS, TASK_RUN_TRANSITIONS, State
+from flows.machine.states import EXECUTION_TRANSITIONS, FROZEN, TASK_RUN_TRANSITIONS, State
 from flows.spec.model import Flow
 
 
@@ -38,7 +38,7 @@ def check(execution: Execution, flow: Flow, effects: Effects | None = None, wait
 
 def broken(execution: Execution, flow: Flow, effects: Effects | None = None, waits: Waits | None = None) -> Iterator[str]:
     """The broken rules, as sentences. None for a healthy execution."""
-    plan = plan_of(flow)
+    plan = plan_of(flow, execution.loop["taskId"] if execution.loop is not None else None)
     runs = execution.runs
     yield from _execution_rules(execution)
     yield from _histories(execution, runs.values())
@@ -50,7 +50,7 @@ def broken(execution: Execution, flow: Flow, effects: Effects | None = None, wai
     if effects is not None:
         yield from _effects_rules(execution, effects)
     if waits is not None:
-        yield from _waiting(execution, waits)
+        yield from _waiting(execution, waits, plan)
 
 
 def follows(history: History, table: Mapping[State, frozenset[State]]) -> bool:
@@ -66,11 +66,29 @@ def _execution_rules(execution: Execution) -> Iterator[str]:
         yield f"its state is {execution.state}, its history ends with {execution.history[-1][0]}"
     if execution.state.terminated != (execution.ended_at is not None):
         yield f"it is {execution.state} with end {execution.ended_at}"
-    retrying = sum(run.state is State.RETRYING for run in execution.runs.values())
-    if execution.retrying != retrying:
-        yield f"it counts {execution.retrying} retrying task runs, {retrying} are"
-    if (execution.state is State.RETRYING) != (retrying > 0) and not execution.state.terminated:
-        yield f"it is {execution.state} with {retrying} retrying task runs"
+    if execution.state.terminated:
+        return
+    states = Counter(run.state for run in execution.runs.values())
+    for counted, state in (
+        (execution.retrying, State.RETRYING),
+        (execution.pausing, State.PAUSED),
+        (execution.stopped, State.BREAKPOINT),
+    ):
+        if counted != states[state]:
+            yield f"it counts {counted} task runs that are {state}, {states[state]} are"
+    if execution.state in (State.CREATED, State.QUEUED):
+        if execution.runs:
+            yield f"it is {execution.state} and has open task runs"
+        return
+    paused = execution.paused or states[State.PAUSED] > 0
+    if (execution.state is State.PAUSED) != paused:
+        yield f"it is {execution.state} with {states[State.PAUSED]} paused task runs, by hand: {execution.paused}"
+    if not paused and (execution.state is State.BREAKPOINT) != (states[State.BREAKPOINT] > 0):
+        yield f"it is {execution.state} with {states[State.BREAKPOINT]} task runs at a breakpoint"
+    if not paused and not states[State.BREAKPOINT] and (execution.state is State.RETRYING) != (states[State.RETRYING] > 0):
+        yield f"it is {execution.state} with {states[State.RETRYING]} retrying task runs"
+    if execution.held and execution.state not in FROZEN:
+        yield f"it is {execution.state} and holds {len(execution.held)} task runs back"
     if execution.state is State.KILLING:
         yield "KILLING lasts no longer than a step"
 
@@ -105,23 +123,26 @@ def _run_rules(execution: Execution, plan: Plan, run: TaskRun) -> Iterator[str]:
     if run.state.terminated:
         yield f"{name} is {run.state} and still held as open"
     flowable = place.task.kind == "flowable"
-    if flowable != (run.cursor is not None):
-        yield f"{name} is {'a' if flowable else 'no'} block and has {'no' if run.cursor is None else 'a'} cursor"
-    if flowable and run.state is not State.RUNNING:
+    begun = run.state in (State.RUNNING, State.PAUSED)
+    if flowable and begun != (run.cursor is not None):
+        yield f"{name} is a block and {run.state}, and has {'no' if run.cursor is None else 'a'} cursor"
+    if run.cursor is not None and not flowable and not place.task.branches and place.task.kind != "executable":
+        yield f"{name} is no block and has a cursor"
+    if flowable and not begun and run.state not in (State.BREAKPOINT, State.CREATED, State.RESTARTED):
         yield f"{name} is a block and {run.state}"
-    if flowable and execution.state.terminated:
+    if flowable and execution.state.terminated and not place.after:
         yield f"{name} is an open block of an execution that is {execution.state}"
-    if run.state is State.RETRYING and execution.state.terminated:
+    if run.state is State.RETRYING and execution.state.terminated and not place.after:
         yield f"{name} would be tried again in an execution that is {execution.state}"
     running = bool(run.attempts) and run.attempts[-1].state is State.RUNNING
-    if not flowable and running != (run.state is State.RUNNING):
+    if not flowable and run.cursor is None and running != (run.state is State.RUNNING):
         yield f"{name} is {run.state}, its last attempt is {run.attempts[-1].state if run.attempts else 'none'}"
     parent = execution.runs.get(run.parent_id) if run.parent_id is not None else None
-    if parent is not None and parent.cursor is None:
+    if parent is not None and parent.cursor is None and parent.state is not State.PAUSED:
         yield f"{name} has the parent {parent.id}, which is no block"
     if parent is not None and place.task.parent != parent.task_id:
         yield f"{name} belongs below {place.task.parent}, its parent is of {parent.task_id}"
-    if run.parent_id is None and place.task.parent is not None:
+    if run.parent_id is None and place.task.parent != plan.root_id:
         yield f"{name} belongs below {place.task.parent} and has no parent"
 
 
@@ -131,8 +152,14 @@ def _blocks(execution: Execution, plan: Plan) -> Iterator[str]:
     for run in execution.runs.values():
         if run.task_id in plan.places:
             counted[run.parent_id, plan.places[run.task_id].phase] += 1
+    if execution.state in FROZEN:
+        return  # what follows waits until it goes on
     blocks: list[tuple[str | None, Cursor | None]] = [(None, execution.cursor)]
-    blocks.extend((run.id, run.cursor) for run in execution.runs.values() if run.cursor is not None)
+    blocks.extend(
+        (run.id, run.cursor)
+        for run in execution.runs.values()
+        if run.cursor is not None and run.state is State.RUNNING and plan.places[run.task_id].task.kind != "executable"
+    )
     for block, cursor in blocks:
         if cursor is None or (block is None and execution.state is State.CREATED):
             continue
@@ -162,7 +189,7 @@ def _effects_rules(execution: Execution, effects: Effects) -> Iterator[str]:
             yield f"task run {run.id} ({run.task_id}) is {run.state} with end {run.ended_at}"
     for run_id, hand_out in effects.hand_outs.items():
         run = hand_out.run
-        if run.state is State.CREATED and hand_out.attempt != run.attempt + 1:
+        if run.state in (State.CREATED, State.RESTARTED) and hand_out.attempt != run.attempt + 1:
             yield f"attempt {hand_out.attempt} of task run {run_id} is handed out, its next one is {run.attempt + 1}"
         if run_id in effects.withdrawn:
             yield f"task run {run_id} is handed out and withdrawn at once"
@@ -170,15 +197,17 @@ def _effects_rules(execution: Execution, effects: Effects) -> Iterator[str]:
         yield f"it is told as over and is {execution.state}"
 
 
-def _waiting(execution: Execution, waits: Waits) -> Iterator[str]:
+def _waiting(execution: Execution, waits: Waits, plans: Plan) -> Iterator[str]:
     """Every open leaf waits for something that has a name: a worker, or a timer."""
     for run in execution.runs.values():
-        if run.cursor is not None:
-            continue
-        if run.state in (State.CREATED, State.RUNNING) and run.id not in waits.hand_outs:
-            yield f"task run {run.id} ({run.task_id}) is {run.state} and nobody has or will get its hand-out"
         if run.state is State.RETRYING and run.id not in waits.retries:
             yield f"task run {run.id} ({run.task_id}) waits for a retry that no timer holds"
+        if run.cursor is not None or run.state in (State.PAUSED, State.BREAKPOINT, State.RETRYING) or run.id in execution.held:
+            continue
+        if plans.places[run.task_id].task.kind == "executable":
+            continue  # waits for its child executions
+        if run.id not in waits.hand_outs:
+            yield f"task run {run.id} ({run.task_id}) is {run.state} and nobody has or will get its hand-out"
 
 
 def _short(history: History) -> str:

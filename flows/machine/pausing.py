@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from flows.machine import blocks, ending, loops
 from flows.machine.context import iso
 from flows.machine.events import Pause, Resume, ResumeBreakpoint
-from flows.machine.execution import RANK, TaskRun
+from flows.machine.execution import RANK, Cursor, TaskRun
 from flows.machine.orders import ORDERS, Next, Order
 from flows.machine.states import State
 from flows.spec.model import Task
@@ -24,18 +24,25 @@ class Waiting(Order):
     """Pause: it waits for a resume or for time; its `tasks` (deprecated) run after the resume."""
 
     def open(self, step: Step, run: TaskRun, task: Task) -> None:
-        """Task run and execution become PAUSED. Siblings that were created in the same breath start all the same."""
+        """Task run and execution become PAUSED once everything else of this step has started."""
         properties = task.properties
         written = properties.get("pauseDuration", properties.get("delay"))
         lasts = step.duration_us(written, run, "pauseDuration")
         timeout = step.duration_us(properties.get("timeout"), run, "timeout") if lasts is None else None
         for child in task.branches.get("onPause", ()):
             blocks.start(step, run, Next(child))
-        step.wait_as(run, State.PAUSED)
         if lasts is not None:
             step.timer(run, "pause", step.now + lasts)
         elif timeout is not None:
             step.timer(run, "pause_timeout", step.now + timeout)
+        step.pauses.append(run)
+
+    def next(self, step: Step, run: TaskRun | None, cursor: Cursor, children: tuple[Task, ...]) -> Next | None:
+        # `rounds` 0: nobody has resumed it yet.
+        return super().next(step, run, cursor, children) if cursor.rounds else None
+
+    def left(self, step: Step, run: TaskRun | None, cursor: Cursor, children: tuple[Task, ...]) -> bool:
+        return not cursor.rounds or super().left(step, run, cursor, children)
 
 
 def timer(step: Step, run: TaskRun, kind: str) -> None:
@@ -62,7 +69,8 @@ def _close(step: Step, run: TaskRun, state: State) -> None:
     """The pause ends in a state of its own; a failure goes through the block's `errors` and `finally`."""
     cursor = step.cursor(run)
     step.effects.timers_void.add(run.id)
-    step.wait_as(run, State.RUNNING)
+    step.change_waiting(run, State.RUNNING)
+    cursor.rounds = 1
     cursor.worst = max(cursor.worst, RANK[state])
     cursor.failed = state is State.FAILED
     cursor.next = len(step.plan.children(step.task(run), "tasks"))
@@ -100,7 +108,8 @@ def _resume_run(step: Step, run: TaskRun, inputs: dict[str, Any], by: str | None
     resumed = {"by": by, "on": iso(step.now), "to": State.RUNNING.value}
     run.outputs = {**(run.outputs or {}), "onResume": inputs, "resumed": resumed}
     step.know_outputs(run)
-    step.wait_as(run, State.RUNNING)
+    step.cursor(run).rounds = 1
+    step.change_waiting(run, State.RUNNING)
     go_on(step)
     step.wake(run)
 

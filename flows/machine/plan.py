@@ -108,7 +108,8 @@ def _names(task: Task) -> Names:
     own = names_in(properties)
     if task.kind == "flowable" or not task.branches:
         return own
-    return union([own, *(names_in(dict(child.properties)) for child in task.walk() if child is not task)])
+    place = Names(roots=frozenset({"taskrun", "parents"}))  # where it stands: what its children's outputs nest by
+    return union([own, place, *(names_in(dict(child.properties)) for child in task.walk() if child is not task)])
 
 
 def _timeout_us(task: Task) -> int | None:

@@ -30,7 +30,9 @@ def retry_at(retry: Retry, run: TaskRun, execution: Execution, now: int, random:
     Exponential waits grow as documented, `interval × delayFactor^(n-1)` after the n-th failure, capped by `maxInterval`; Kestra
     0.21's own formula is linear and zero after the first failure, which nobody who writes `exponential` means.
     """
-    failures = failures_of(run)
+    anew = retry.behavior == "CREATE_NEW_EXECUTION"
+    # A chain of executions counts as one (execution-semantics §15, trap 15).
+    failures = execution.attempt_number if anew else failures_of(run)
     if retry.attempts_max is not None and failures >= retry.attempts_max:
         return None
     if retry.type == "random":
@@ -46,7 +48,10 @@ def retry_at(retry: Retry, run: TaskRun, execution: Execution, now: int, random:
                 wait = min(wait, retry.interval_max.total_seconds())
     due = now + int(wait * 1_000_000)
     if retry.duration_max is not None:
-        first = run.attempts[0].history[0][1] if run.attempts else execution.created_at
+        if anew:
+            first = execution.first_created_at or execution.created_at
+        else:
+            first = run.attempts[0].history[0][1] if run.attempts else execution.created_at
         if due > first + int(retry.duration_max.total_seconds() * 1_000_000):
             return None
     return due

@@ -36,6 +36,8 @@ class Step:
         self.effects = effects
         self.plan: Plan = plan_of(world.flow, execution.loop["taskId"] if execution.loop is not None else None)
         self.agenda: deque[str | None] = deque()
+        self.pauses: list[TaskRun] = []
+        """Pauses that begin in this step, when everything else of it has started."""
 
     # -- the execution ------------------------------------------------------------------------------------------------
 
@@ -241,7 +243,12 @@ class Step:
             execution.held.remove(run.id)
 
     def wait_as(self, run: TaskRun, state: State) -> None:
-        """A task run takes a state (RETRYING, PAUSED, BREAKPOINT, CREATED …) that says what it waits for."""
+        """A task run takes a state that says what it waits for (RETRYING, PAUSED, BREAKPOINT …); so does the execution."""
+        self.change_waiting(run, state)
+        self.rest()
+
+    def change_waiting(self, run: TaskRun, state: State) -> None:
+        """The same, the execution's state left to the caller."""
         execution = self.execution
         self._leave_waiting(run)
         run.move(state, self.now)
@@ -252,7 +259,6 @@ class Step:
         elif state is State.BREAKPOINT:
             execution.stopped += 1
         self.effects.touch(run)
-        self.rest()
 
     def know_outputs(self, run: TaskRun) -> None:
         """Outputs are from now on there for expressions."""

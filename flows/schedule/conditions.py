@@ -29,14 +29,16 @@ NESTING_MAX = 20
 """Depth of Not and Or inside one another."""
 
 
-def _nested(value: Any, info: ValidationInfo) -> ConditionType:
+def _nested(value: Any, info: ValidationInfo) -> Any:
     given: Mapping[str, Any] = info.context or {}
-    return read_condition(value, given.get("conditions"), given.get("depth", 0) + 1)
+    if "conditions" not in given:
+        # The reader of flows examines inner conditions at their own place in the source.
+        return value
+    return read_condition(value, given["conditions"], given["depth"] + 1)
 
 
 Condition = Annotated[Any, BeforeValidator(_nested, json_schema_input_type=dict[str, Any])]
-"""A property that holds a condition; read, it is a ConditionType. Other types than the core's come in by the context of the
-validation: `{"conditions": catalogue.conditions}`."""
+"""A property that holds a condition: as `read_condition` reads it a ConditionType, elsewhere the map as written."""
 
 
 class Expression(ConditionType):
@@ -200,12 +202,13 @@ def ask(conditions: Iterable[ConditionType], context: ConditionContext) -> Verdi
     return Verdict(True)
 
 
-def has_window(conditions: Iterable[ConditionType]) -> bool:
-    """Whether a MultipleCondition stands among the conditions, nested ones included."""
+def has_window(conditions: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether a MultipleCondition stands among conditions as written, nested ones included."""
     for condition in conditions:
-        if isinstance(condition, MultipleCondition):
+        written = condition.get("type")
+        if isinstance(written, str) and not set(present_types(written)).isdisjoint(MultipleCondition.types):
             return True
-        inner = getattr(condition, "conditions", None)
-        if isinstance(inner, list) and has_window(inner):
+        inner = condition.get("conditions")
+        if isinstance(inner, list) and has_window(one for one in inner if isinstance(one, Mapping)):
             return True
     return False

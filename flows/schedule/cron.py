@@ -31,6 +31,9 @@ _SECOND = timedelta(seconds=1)
 _YEARS = range(2, 9998)
 """The years in which instants are looked for: in every zone they are inside what a datetime can say."""
 
+_month = lru_cache(maxsize=4096)(monthrange)
+"""First weekday and length of a month."""
+
 _NEVER = -1
 
 
@@ -182,7 +185,7 @@ class Cron:
 
     def _days_of(self, year: int, month: int) -> tuple[int, ...]:
         """The days of a month that match. There are only 28 kinds of month: by its first weekday and its length."""
-        kind = monthrange(year, month)
+        kind = _month(year, month)
         days = self._days.get(kind)
         if days is None:
             days = self._days[kind] = _matching_days(self.fields, (kind[0] + 1) % 7, kind[1])

@@ -10,17 +10,17 @@ key. Nothing fires twice: a firing leaves a state whose next date is later.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from flows.errors import HeadraceError
 from flows.expressions import Scope, compile_template, evaluate_value, render_value, truthy
-from flows.plugins import ConditionType
-from flows.schedule.conditions import Register, Verdict, ask
+from flows.plugins import ConditionType, TriggerType
+from flows.schedule.conditions import Register, Verdict, ask, read_conditions
 from flows.schedule.context import ConditionContext, Functions, read_date
 from flows.schedule.cron import parse_cron
 from flows.schedule.facts import FlowFacts, due_key, iso, trigger_key
@@ -29,6 +29,8 @@ from flows.schedule.state import Backfill, Failure, Firing, Look, Reason, Trigge
 from flows.schedule.timetable import CronTimetable, DatesTimetable, Timetable
 from flows.schedule.zones import zone_of
 from flows.spec.model import Trigger
+
+T = TypeVar("T", bound=TriggerType)
 
 CANDIDATES_MAX = 11_000
 """Instants whose conditions are asked in one search: more than a week of minutes. What lies beyond is looked for from there on,
@@ -81,18 +83,16 @@ class ScheduleRule:
         cls, trigger: Trigger, flow: FlowFacts, server: Server = DEFAULT_SERVER, register: Register | None = None
     ) -> ScheduleRule:
         """The rule of a trigger of kind `schedule`. `register`: all condition types. Raises RuleInvalid."""
-        shape = ScheduleOnDates if trigger.type in ScheduleOnDates.types else Schedule
-        try:
-            read = shape.model_validate(dict(trigger.properties), context={"conditions": register})
-        except ValidationError as error:
-            raise RuleInvalid(f"the trigger `{trigger.id}` cannot be used: {error.errors(include_url=False)[0]['msg']}") from None
+        read: Schedule | ScheduleOnDates
+        on_dates = trigger.type in ScheduleOnDates.types
+        read = shaped(ScheduleOnDates, trigger) if on_dates else shaped(Schedule, trigger)
+        conditions = conditions_of(trigger, register)
         zone = zone_of(read.timezone) if read.timezone is not None else server.zone
-        conditions = tuple(read.conditions or ())
         late = None
         table: Timetable
         if isinstance(read, Schedule):
             table = CronTimetable(parse_cron(read.cron, with_seconds=read.with_seconds), zone)
-            conditions += tuple(read.schedule_conditions or ())
+            conditions += conditions_of(trigger, register, read.schedule_conditions or ())
             late = read.late_maximum_delay
         else:
             table = DatesTimetable.of(_dates(read.dates, zone, flow, server))
@@ -202,7 +202,10 @@ class ScheduleRule:
         dates = {"date": due, "next": following, "previous": self._accepted(due, forward=False)}
         context = self._context({name: iso(at, self.zone) for name, at in dates.items() if at is not None})
         verdict = self._asked(context)
-        passed = self._passed(state, due, now)
+        if following is not None and not self.conditional and self.late is None and state.backfill is None:
+            passed = replace(state, evaluated_at=due, next_at=following)
+        else:
+            passed = self._passed(state, due, now)
         if verdict.error is None and not verdict.holds:
             return Look(passed, reason=Reason("condition_false", {"at": iso(due), "until": _text(passed.next_at)}))
         if verdict.error is not None:
@@ -270,6 +273,19 @@ class ScheduleRule:
         over = replace(state, backfill=None, next_at=restored)
         return over if restored is not None else replace(over, next_at=self._following(over, now))
 
+    def instants(self, after: datetime, until: datetime) -> Iterator[datetime]:
+        """The instants later than one and not later than another at which `look` fires when nothing ever waits, in order.
+
+        One whose conditions cannot be told is among them: it becomes a FAILED execution.
+        """
+        conditional = self.conditional
+        candidate = self.timetable.next(after)
+        while candidate is not None and candidate <= until:
+            verdict = self._asked_at(candidate) if conditional else None
+            if verdict is None or verdict.holds or verdict.error is not None:
+                yield candidate
+            candidate = self.timetable.next(candidate)
+
     # Searching ----------------------------------------------------------------------------------------------------------
 
     def _next(self, after: datetime, now: datetime) -> datetime:
@@ -277,7 +293,7 @@ class ScheduleRule:
         candidate = self.timetable.next(after)
         if candidate is None:
             return max(now, after) + NEVER_AGAIN
-        if not self._conditional:
+        if not self.conditional:
             return candidate
         for _ in range(CANDIDATES_MAX):
             verdict = self._asked_at(candidate)
@@ -295,7 +311,7 @@ class ScheduleRule:
         """The nearest instant after or before another one that the conditions accept (trap 3), within ten years."""
         step = self.timetable.next if forward else self.timetable.previous
         candidate = step(at)
-        if not self._conditional:
+        if not self.conditional:
             return candidate
         for _ in range(CANDIDATES_MAX):
             if candidate is None or abs(candidate - at) > SEARCHED:
@@ -307,7 +323,8 @@ class ScheduleRule:
         return None
 
     @property
-    def _conditional(self) -> bool:
+    def conditional(self) -> bool:
+        """Whether an instant may be refused."""
         return bool(self.conditions) or self.trigger.when is not None
 
     def _asked_at(self, candidate: datetime) -> Verdict:
@@ -320,6 +337,24 @@ class ScheduleRule:
     def _context(self, dates: Mapping[str, Any]) -> ConditionContext:
         variables = {**self.flow.roots(), "trigger": dates, "schedule": dates}
         return ConditionContext(self.flow, variables, None, self.server.functions, self.server.zone, self.server.country)
+
+
+def shaped(shape: type[T], trigger: Trigger) -> T:
+    """The trigger's properties, typed. Raises RuleInvalid."""
+    try:
+        return shape.model_validate(dict(trigger.properties))
+    except ValidationError as error:
+        raise RuleInvalid(f"the trigger `{trigger.id}` cannot be used: {error.errors(include_url=False)[0]['msg']}") from None
+
+
+def conditions_of(
+    trigger: Trigger, register: Register | None, values: Iterable[Mapping[str, Any]] | None = None
+) -> tuple[ConditionType, ...]:
+    """The trigger's conditions, read (or the given ones instead). Raises RuleInvalid."""
+    try:
+        return read_conditions(trigger.conditions if values is None else values, register)
+    except ValueError as error:
+        raise RuleInvalid(f"a condition of the trigger `{trigger.id}` cannot be used: {error}") from None
 
 
 def gate(when: str | bool | None, context: ConditionContext) -> Verdict:

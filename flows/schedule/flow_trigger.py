@@ -12,10 +12,9 @@ from pydantic import Field, field_validator, model_validator
 
 from flows.errors import ExpressionError
 from flows.expressions import regexes
-from flows.plugins import Properties, TriggerKind
+from flows.plugins import Properties, TriggerKind, TriggerType
 from flows.schedule.execution_conditions import StateName
 from flows.schedule.label_match import Labels, OwnLabels
-from flows.schedule.schedule_trigger import CoreTrigger
 from flows.schedule.windows import TimeWindow, Window
 
 WITHOUT_VALUE = ("IS_TRUE", "IS_FALSE", "IS_NULL", "IS_NOT_NULL")
@@ -63,8 +62,12 @@ class Filter(Properties):
             raise ValueError(f"`value` cannot be null for type {self.type}")
         if (needs_values or needs_none) and self.field != "EXPRESSION" and self.value is not None:
             raise ValueError(f"`value` must be null for type {self.type}")
-        if self.field == "EXPRESSION" and self.value is None:
-            raise ValueError("`value` cannot be null for the field EXPRESSION: it is the expression")
+        if self.field == "EXPRESSION":
+            if self.value is None:
+                raise ValueError("`value` cannot be null for the field EXPRESSION: it is the expression")
+            if not needs_values and not needs_none:
+                known = ", ".join((*WITHOUT_VALUE, *OF_VALUES))
+                raise ValueError(f"the field EXPRESSION has no other value to compare with; use one of {known}")
         if self.type == "REGEX" and self.field != "EXPRESSION" and self.value is not None:
             _readable(self.value)
         return self
@@ -134,7 +137,7 @@ class FlowOutputs(Properties):
     outputs: dict[str, Any] | None = None
 
 
-class Flow(CoreTrigger):
+class Flow(TriggerType):
     """Starts an execution when executions of other flows reach a state. An execution never triggers its own flow."""
 
     types: ClassVar[tuple[str, ...]] = ("io.kestra.plugin.core.trigger.Flow",)
@@ -219,9 +222,7 @@ onMiss:
             if self.min_satisfied is None:
                 raise ValueError("`mode: AT_LEAST` needs `minSatisfied`")
             if not 1 <= self.min_satisfied <= entries:
-                raise ValueError(
-                    f"`minSatisfied` must be between 1 and {entries}, the number of entries, found {self.min_satisfied}"
-                )
+                raise ValueError(f"`minSatisfied` must be between 1 and {entries} (entries), found {self.min_satisfied}")
         elif self.min_satisfied is not None:
             raise ValueError("`minSatisfied` needs `mode: AT_LEAST`")
 

@@ -1,6 +1,6 @@
 """Several executions that must meet in a window: what is remembered of it, and how one more execution changes it (§8.2).
 
-A requirement that was met stays met until the window ends or its results are dropped, whatever the same flow does later (trap 12).
+A requirement that was met stays met until the window ends or its results are dropped, whatever its flow does later (trap 12).
 """
 
 from __future__ import annotations

@@ -8,12 +8,9 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from flows.errors import ExpressionError
 from flows.plugins import Properties, TriggerKind, TriggerType, is_template
-from flows.schedule.conditions import Condition
 from flows.schedule.context import read_date
 from flows.schedule.cron import parse_cron
 from flows.schedule.cron_fields import CronInvalid
-from flows.schedule.execution_conditions import StateName
-from flows.schedule.label_match import OwnLabels
 from flows.schedule.zones import zone_of
 from flows.spec.shapes import Duration
 
@@ -29,14 +26,6 @@ def _zone(text: str) -> str:
 ZoneId = Annotated[str, AfterValidator(_zone)]
 
 
-class CoreTrigger(TriggerType):
-    """A trigger type of the language itself: conditions, labels and states are examined when the flow is read."""
-
-    conditions: list[Condition] | None = None
-    labels: OwnLabels | None = None
-    stop_after: list[StateName] | None = None
-
-
 class ScheduleOutputs(Properties):
     """`trigger.*` of an execution that a schedule started."""
 
@@ -48,7 +37,7 @@ class ScheduleOutputs(Properties):
     """The instant before, that the conditions accept."""
 
 
-class Schedule(CoreTrigger):
+class Schedule(TriggerType):
     """Starts an execution at each instant of a cron expression."""
 
     types: ClassVar[tuple[str, ...]] = ("io.kestra.plugin.core.trigger.Schedule",)
@@ -92,7 +81,7 @@ lateMaximumDelay: PT30S
     late_maximum_delay: Duration | None = None
     """Instants that are later than this are skipped, except in a backfill."""
     recover_missed_schedules: Recover | None = None
-    schedule_conditions: list[Condition] | None = None
+    schedule_conditions: list[dict[str, Any]] | None = None
     """Deprecated: `conditions`."""
     backfill: dict[str, Any] | None = None
     """Deprecated and without effect: backfills are created through the API."""
@@ -107,7 +96,7 @@ lateMaximumDelay: PT30S
         return text
 
 
-class ScheduleOnDates(CoreTrigger):
+class ScheduleOnDates(TriggerType):
     """Starts an execution at each of some dates. Dates without an offset are read in `timezone`."""
 
     types: ClassVar[tuple[str, ...]] = ("io.kestra.plugin.core.trigger.ScheduleOnDates",)

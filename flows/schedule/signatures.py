@@ -61,7 +61,7 @@ class Verification(Properties):
         else:
             own = {"header", "algorithm", "encoding", "prefix", "timestamp_header"} & self.model_fields_set
             if own:
-                raise ValueError(f"`{sorted(own)[0]}` belongs to the type `generic`; `{self.type}` knows its own")
+                raise ValueError(f"`{min(own)}` belongs to the type `generic`; `{self.type}` knows its own")
         if self.tolerance <= timedelta(0):
             raise ValueError("`tolerance` must be longer than zero, such as PT5M")
         return self
@@ -94,18 +94,21 @@ def check(verification: Verification, secret: str, headers: Headers, body: bytes
 
 
 def replay_key(verification: Verification, headers: Headers, body: bytes) -> str:
-    """What is equal for two calls that are the same call: for de-duplication within the tolerance. Reveals nothing of the body."""
+    """What is equal for two calls that are the same call, to de-duplicate within the tolerance. Reveals nothing of the body."""
     given = {name.lower(): list(values) for name, values in headers.items()}
-    names = {
-        "github": "x-hub-signature-256",
-        "gitlab": "x-gitlab-event-uuid",
-        "stripe": "stripe-signature",
-        "slack": "x-slack-signature",
-        "shopify": "x-shopify-webhook-id",
-    }
-    name = names.get(verification.type, (verification.header or "").lower())
+    name = _DELIVERY.get(verification.type, (verification.header or "").lower())
     signature = ",".join(given.get(name, []))
     return hashlib.sha256(b"\0".join((verification.type.encode(), signature.encode(), body))).hexdigest()
+
+
+_DELIVERY = {
+    "github": "x-github-delivery",
+    "gitlab": "x-gitlab-event-uuid",
+    "stripe": "stripe-signature",
+    "slack": "x-slack-signature",
+    "shopify": "x-shopify-webhook-id",
+}
+"""Preset → the header that tells two deliveries of one body apart."""
 
 
 def _stripe(given: Mapping[str, list[str]], secret: str, body: bytes, tolerance: timedelta, now: datetime) -> None:

@@ -14,15 +14,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from pydantic import ValidationError
-
 from flows.errors import HeadraceError
 from flows.expressions import Budget, Scope, regexes, render_value
 from flows.machine.states import TERMINATED, State
 from flows.plugins import ConditionType
 from flows.schedule.conditions import MultipleCondition, Register, ask
 from flows.schedule.context import ConditionContext
-from flows.schedule.due import DEFAULT_SERVER, RuleInvalid, Server, gate, rendered_labels
+from flows.schedule.due import DEFAULT_SERVER, Server, conditions_of, gate, rendered_labels, shaped
 from flows.schedule.facts import FlowFacts, UpstreamExecution, iso, trigger_key
 from flows.schedule.flow_trigger import Dependency, Filter, Flow, Preconditions, UpstreamFlow, Where
 from flows.schedule.gates import Gate, Hit, Passage, Requirement, WindowState
@@ -63,11 +61,8 @@ class FlowTriggerRule:
         cls, trigger: Trigger, flow: FlowFacts, server: Server = DEFAULT_SERVER, register: Register | None = None
     ) -> FlowTriggerRule:
         """The rule of a Flow trigger. Raises RuleInvalid."""
-        try:
-            shape = Flow.model_validate(dict(trigger.properties), context={"conditions": register})
-        except ValidationError as error:
-            raise RuleInvalid(f"the trigger `{trigger.id}` cannot be used: {error.errors(include_url=False)[0]['msg']}") from None
-        given: list[ConditionType] = list(shape.conditions or ())
+        shape = shaped(Flow, trigger)
+        given = conditions_of(trigger, register)
         plain = tuple(one for one in given if not isinstance(one, MultipleCondition))
         base = f"{flow.id}/{trigger.id}"
         gates = [_multiple(base, one) for one in given if isinstance(one, MultipleCondition)]
@@ -117,8 +112,8 @@ class FlowTriggerRule:
         verdict = ask(self.conditions, context)
         verdict = gate(self.trigger.when, context) if verdict.holds else verdict
         if not verdict.holds:
-            warnings = (verdict.error.message,) if verdict.error is not None else ()
-            return Followed(reason=Reason("condition_false"), warnings=warnings)
+            said = (verdict.error.message,) if verdict.error is not None else ()
+            return Followed(reason=Reason("condition_false"), warnings=said)
         zone = self.server.zone
         passages = [(one, one.pass_(upstream, windows.get(one.key), context, now, zone)) for one in self.gates]
         warnings = tuple(warning for _, passage in passages for warning in passage.warnings)

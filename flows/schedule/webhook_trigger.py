@@ -6,9 +6,8 @@ from typing import Any, ClassVar
 
 from pydantic import Field, field_validator
 
-from flows.plugins import Properties, TriggerKind
+from flows.plugins import Properties, TriggerKind, TriggerType
 from flows.schedule.conditions import has_window
-from flows.schedule.schedule_trigger import CoreTrigger
 from flows.schedule.signatures import Verification
 
 
@@ -23,7 +22,7 @@ class WebhookOutputs(Properties):
     """Each query parameter's values, always a list."""
 
 
-class Webhook(CoreTrigger):
+class Webhook(TriggerType):
     """Starts an execution when `…/executions/webhook/{namespace}/{flowId}/{key}` is called.
 
     The key is the secret of the address. `verification` asks for a signature besides, as many senders give one.
@@ -65,7 +64,7 @@ verification:
 
     @field_validator("conditions")
     @classmethod
-    def _no_window(cls, conditions: list[Any] | None) -> list[Any] | None:
+    def _no_window(cls, conditions: list[dict[str, Any]] | None) -> list[dict[str, Any]] | None:
         if has_window(conditions or ()):
             raise ValueError("invalid webhook: conditions of type MultipleCondition are not supported")
         return conditions

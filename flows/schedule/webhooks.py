@@ -14,14 +14,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import ValidationError
-
 from flows.errors import HeadraceError
 from flows.expressions import Scope, render_value
 from flows.plugins import ConditionType
 from flows.schedule.conditions import Register, ask
 from flows.schedule.context import ConditionContext
-from flows.schedule.due import DEFAULT_SERVER, RuleInvalid, Server, gate, rendered_labels
+from flows.schedule.due import DEFAULT_SERVER, Server, conditions_of, gate, rendered_labels, shaped
 from flows.schedule.facts import FlowFacts, trigger_key
 from flows.schedule.signatures import Verification, check, replay_key
 from flows.schedule.state import Failure, Firing, Reason
@@ -29,7 +27,7 @@ from flows.schedule.webhook_trigger import Webhook
 from flows.spec.model import Trigger
 
 SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization", "x-gitlab-token"})
-"""Headers that carry credentials. Conditions and inputs may read them; the execution does not keep them, because people see it."""
+"""Headers that carry credentials. Conditions and inputs may read them; the execution, which people see, does not keep them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +90,8 @@ class WebhookRule:
         cls, trigger: Trigger, flow: FlowFacts, server: Server = DEFAULT_SERVER, register: Register | None = None
     ) -> WebhookRule:
         """The rule of a Webhook trigger. `server.functions` gives `secret`. Raises RuleInvalid."""
-        try:
-            read = Webhook.model_validate(dict(trigger.properties), context={"conditions": register})
-        except ValidationError as error:
-            raise RuleInvalid(f"the trigger `{trigger.id}` cannot be used: {error.errors(include_url=False)[0]['msg']}") from None
-        conditions = tuple(read.conditions or ())
+        read = shaped(Webhook, trigger)
+        conditions = conditions_of(trigger, register)
         return cls(
             trigger,
             flow,
@@ -137,15 +132,14 @@ class WebhookRule:
         verdict = ask(self.conditions, context)
         verdict = gate(self.trigger.when, context) if verdict.holds else verdict
         if not verdict.holds:
-            warnings = (verdict.error.message,) if verdict.error is not None else ()
-            return Received(None, Reason("condition_false"), warnings, replay)
+            said = (verdict.error.message,) if verdict.error is not None else ()
+            return Received(None, Reason("condition_false"), said, replay)
         labels, warnings = rendered_labels(self.trigger.labels, context)
         failure = None
         inputs: Any = {}
         try:
-            inputs = (
-                render_value(self.trigger.inputs, Scope(context.variables, self.server.functions)) if self.trigger.inputs else {}
-            )
+            if self.trigger.inputs:
+                inputs = render_value(self.trigger.inputs, Scope(context.variables, self.server.functions))
         except HeadraceError as error:
             failure = Failure(error.code, f"the inputs of the trigger `{self.trigger.id}` cannot be rendered: {error}")
         key = f"{trigger_key(self.flow, self.trigger)}@call:{call.id}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from datetime import datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from typing import NamedTuple
@@ -41,7 +40,7 @@ def stretch_at(zone: tzinfo, at: datetime) -> Stretch:
         offset = zone.utcoffset(None)
         return Stretch(_EVER[0], _EVER[1], offset, offset)
     stretches = _stretches(zone, at.year)
-    return stretches[bisect_right(stretches, at, key=lambda one: one.start) - 1]
+    return next((one for one in stretches[:0:-1] if one.start <= at), stretches[0])
 
 
 @lru_cache(maxsize=4096)

@@ -18,6 +18,14 @@ def json(frame: Frame, value: Any) -> str:
     return to_json(value, frame.budget)
 
 
+@filter_("toIon", null_passes=False)
+def to_ion(frame: Frame, value: Any) -> str:
+    """Ion text; null is `null`. Numbers with a point are written with an exponent: `1.5e0`."""
+    from flows.expressions.ion import write_text
+
+    return write_text(value, frame.budget)
+
+
 @filter_("yaml", null_passes=False)
 def yaml(frame: Frame, value: Any) -> str:
     """YAML text ending with a line break; null is `null`."""

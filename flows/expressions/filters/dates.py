@@ -15,7 +15,7 @@ def date(
     frame: Frame, value: Any, format_name: Any = "iso", time_zone: Any = None, existing_format: Any = None, locale: Any = None
 ) -> str:
     """The date as text."""
-    return moments.text(moments.moment(value, time_zone, existing_format), format_name, locale)
+    return moments.text(moments.moment(value, time_zone, existing_format, locale), format_name, locale)
 
 
 @filter_("dateAdd", "amount unit format timeZone existingFormat locale")
@@ -34,7 +34,7 @@ def date_add(
         raise type_error("`dateAdd` expects an integer as `amount`", amount)
     if not isinstance(unit, str):
         raise type_error("`dateAdd` expects a unit such as DAYS", unit)
-    moved = moments.shifted(moments.moment(value, time_zone, existing_format), amount, unit)
+    moved = moments.shifted(moments.moment(value, time_zone, existing_format, locale), amount, unit)
     return moments.text(moved, format_name, locale)
 
 

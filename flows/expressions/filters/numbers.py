@@ -8,7 +8,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from typing import Any
 
 from flows.errors import ExpressionError
-from flows.expressions.operators import LONG_MAX, LONG_MIN, is_number, type_error
+from flows.expressions.operators import LONG_MAX, LONG_MIN, brief, is_number, type_error
 from flows.expressions.registry import filter_
 from flows.expressions.scope import Frame
 
@@ -36,8 +36,8 @@ def number(frame: Frame, value: Any, kind: Any = None) -> Any:
     if len(text) > NUMBER_CHARACTERS_MAX:
         raise ExpressionError(f"`number` reads at most {NUMBER_CHARACTERS_MAX} characters", code="expression.range")
     wanted = kind.upper() if isinstance(kind, str) else None
-    if wanted not in (None, "INT", "FLOAT", "LONG", "DOUBLE", "BIGDECIMAL", "BIGINTEGER"):
-        raise ExpressionError(f"`number` does not know the type `{kind}`", code="expression.arguments")
+    if kind is not None and wanted not in ("INT", "FLOAT", "LONG", "DOUBLE", "BIGDECIMAL", "BIGINTEGER"):
+        raise ExpressionError(f"`number` does not know the type `{brief(kind)}`", code="expression.arguments")
     try:
         if re.fullmatch(r"[-+]?(?:0[xX]|#)[0-9a-fA-F]+", text):
             whole = int(text.replace("#", "0x"), 16)

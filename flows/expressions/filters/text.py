@@ -284,22 +284,26 @@ def string(frame: Frame, value: Any) -> str:
     return frame.budget.text(to_text(value, frame.budget))
 
 
-@filter_("regexMatch", "pattern")
+@filter_("regexMatch", "regex|pattern", null_passes=False)
 def regex_match(frame: Frame, value: Any, pattern: Any) -> bool:
-    """Whether the whole text fits the Java regular expression."""
-    return regexes.full_match(text_of(value, "regexMatch"), text_of(pattern, "regexMatch"), frame.budget)
+    """Whether the Java regular expression is found in the value's text; anchor it (`^…$`) to test the whole. Null: false.
+
+    The reference leaves search or whole match open; current versions of the language search.
+    """
+    if value is None:
+        return False
+    return regexes.extract(to_text(value, frame.budget), text_of(pattern, "regexMatch"), 0, frame.budget) is not None
 
 
-@filter_("regexReplace", "pattern replacement")
+@filter_("regexReplace", "regex|pattern replacement")
 def regex_replace(frame: Frame, value: Any, pattern: Any, replacement: Any) -> str:
-    """Every match replaced; `$1` are groups."""
-    return regexes.replace(
-        text_of(value, "regexReplace"), text_of(pattern, "regexReplace"), text_of(replacement, "regexReplace"), frame.budget
-    )
+    """Every match in the value's text replaced; `$1` are groups."""
+    text = to_text(value, frame.budget)
+    return regexes.replace(text, text_of(pattern, "regexReplace"), text_of(replacement, "regexReplace"), frame.budget)
 
 
-@filter_("regexExtract", "pattern group")
+@filter_("regexExtract", "regex|pattern group")
 def regex_extract(frame: Frame, value: Any, pattern: Any, group: Any = 0) -> str | None:
-    """The first match, or one of its groups; null without a match."""
+    """The first match in the value's text, or one of its groups; null without a match."""
     which = group if isinstance(group, str) else integer_of(group, "regexExtract", "group")
-    return regexes.extract(text_of(value, "regexExtract"), text_of(pattern, "regexExtract"), which, frame.budget)
+    return regexes.extract(to_text(value, frame.budget), text_of(pattern, "regexExtract"), which, frame.budget)

@@ -62,11 +62,19 @@ class Faulty(Database):
         return self.real.take(table, keys, rows)
 
     def select(
-        self, table: str, names: Sequence[str], keys: Columns, rows: Sequence[Row], suffix: str = "", *, lock: bool = False
+        self,
+        table: str,
+        names: Sequence[str],
+        keys: Columns,
+        rows: Sequence[Row],
+        suffix: str = "",
+        *,
+        lock: bool = False,
+        skip: bool = False,
     ) -> Later:
         if rows:
             self.before(f"lock {table}" if lock else f"select {table}")
-        return self.real.select(table, names, keys, rows, suffix, lock=lock)
+        return self.real.select(table, names, keys, rows, suffix, lock=lock, skip=skip)
 
     def clock(self) -> Later:
         return self.real.clock()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.machine.tasks.blocks import WorkingDirectory
 from flows.plugins import Catalogue
 from tests.integration.worker import sample_tasks
 from worker.agent import Agent
@@ -22,6 +23,7 @@ def make_catalogue() -> Catalogue:
     catalogue = Catalogue()
     for task_type in (*core.TASKS, *scripts.TASKS, *sample_tasks.TASKS):
         catalogue.register(task_type)
+    catalogue.register(WorkingDirectory)
     return catalogue
 
 

@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import Any, ClassVar
 
+from flows.machine.events import SubRun
+from flows.machine.states import State
 from flows.plugins import Dynamic, Properties, TaskType
 from worker.context import TaskContext
 from worker.errors import TaskFailed
@@ -97,4 +99,18 @@ class Slow(TaskType):
         return {"thread": threading.current_thread().name}
 
 
-TASKS = (Facts, Misbehave, Slow)
+class Steps(TaskType):
+    """Tells of steps: the last one failed."""
+
+    types: ClassVar[tuple[str, ...]] = (PREFIX + "Steps",)
+
+    names: list[str]
+
+    def run(self, context: TaskContext) -> None:
+        *good, bad = self.names
+        for name in good:
+            context.report(SubRun("", name, State.SUCCESS, took_us=5))
+        context.report(SubRun("", bad, State.FAILED, error={"code": "x", "message": "broken"}))
+
+
+TASKS = (Facts, Misbehave, Slow, Steps)

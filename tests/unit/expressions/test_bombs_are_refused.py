@@ -133,3 +133,14 @@ def test_a_result_that_looks_like_an_expression_is_not_evaluated_again() -> None
     scope = Scope({"text": "{{ secret('X') }}"}, {"secret": lambda name: "S"})
     assert compile_template("{{ text }}").render(scope) == "{{ secret('X') }}"
     assert compile_template("{{ text | upper }}").evaluate(scope) == "{{ SECRET('X') }}"
+
+
+@pytest.mark.parametrize(
+    "use", ["{{ 'a'[v] }}", "{{ 'a'.substring(v) }}", "{{ '1' | number(v) }}", "{{ {'a': 1}[v] }}", "{{ [].get(v) }}"]
+)
+@pytest.mark.timeout(20)
+def test_value_that_holds_itself_many_times_is_not_written_into_an_error(use: str) -> None:
+    source = "{% set v = [1] %}{% for i in 1..60 %}{% set v = [v, v] %}{% endfor %}" + use
+    with pytest.raises(ExpressionError) as caught:
+        compile_template(source).render(Scope({}))
+    assert len(str(caught.value)) < 1_000

@@ -46,7 +46,7 @@ def render(template: str, **variables: Any) -> str:
         ),
         (
             f"{{{{ {AT} | date('X XX XXX x xxx Z O VV z', timeZone='+05:30') }}}}",
-            "+0530 +0530 +05:30 +0530 +05:30 +0530 GMT+5:30 +05:30 UTC+05:30",
+            "+0530 +0530 +05:30 +0530 +05:30 +0530 GMT+5:30 +05:30 +05:30",
         ),
         (f"{{{{ {AT} | date('X xxx Z') }}}}", "Z +00:00 +0000"),
         # Without timeZone a zoned value is converted to UTC (trap 10).
@@ -82,7 +82,7 @@ def test_date(template: str, expected: str) -> None:
         "{{ '2024-01-01' | date(\"yyyy 'open\") }}",
         "{{ '2024-01-01' | date(timeZone='Mars/Base') }}",
         "{{ '2024-01-01' | date(timeZone='../../../etc/passwd') }}",
-        "{{ '2024-01-01' | date('MMMM', locale='fr_FR') }}",
+        "{{ '2024-01-01' | date('MMMM', locale='xx_XX') }}",
         "{{ '2024-01-01' | dateAdd(1, 'days') }}",
         "{{ '2024-01-01' | dateAdd('1', 'DAYS') }}",
         "{{ '9999-12-31' | dateAdd(1, 'YEARS') }}",

@@ -35,7 +35,7 @@ def test_outputs_read_at_the_readers_own_place_are_told_apart(template: str, dep
 
 @pytest.mark.parametrize(
     "template",
-    ["{{ currentEachOutput(outputs.T).x }}", "{{ currentEachOutput(outputs=outputs['T']) }}", "{{ iterationOutput(outputs.T) }}"],
+    ["{{ currentEachOutput(outputs.T).x }}", "{{ currentEachOutput(outputs=outputs['T']) }}"],
 )
 @pytest.mark.parametrize("depth", [0, 1, 2, 7])
 def test_functions_that_walk_the_readers_place_read_there_at_any_depth(template: str, depth: int) -> None:
@@ -65,6 +65,8 @@ def test_functions_that_walk_the_readers_place_read_there_at_any_depth(template:
         "{{ outputs.T[taskrun.value] ~ outputs[inputs.x] }}",
         "{{ outputs.T[taskrun.value] ~ render(vars.x) }}",
         "{{ outputs[taskrun.value] }}",
+        "{{ iterationOutput('T') }}{{ outputs.T[taskrun.value] }}",
+        "{{ iterationOutput() }}{{ outputs.T[taskrun.value] }}",
         "{{ outputs.T[parents[inputs.n].taskrun.value].x }}",
     ],
 )

@@ -15,6 +15,7 @@ from flows.machine.decide import decide
 from flows.machine.effects import Effects
 from flows.machine.events import Created, Event, Finished, Lost, Started
 from flows.machine.execution import TaskRun
+from flows.machine.loops import WINDOW
 from flows.machine.simulate import Answer, Simulation, scripted
 from flows.machine.states import State
 from flows.machine.world import World
@@ -74,7 +75,7 @@ def test_an_event_of_a_loop_costs_the_same_whatever_its_size(kind: str, limit: i
     for size in SIZES:
         loop = f"id: each, type: ForEach, concurrencyLimit: {limit}, values: {list(range(size))}"
         simulation = opened(f"tasks: [{{{loop}, tasks: [{{id: a}}, {{id: b}}]}}]")
-        assert len(simulation.execution.runs) == 1 + (size if limit == 0 else limit)
+        assert len(simulation.execution.runs) == 1 + (min(size, WINDOW) if limit == 0 else limit)
         cost, effects = calls(simulation, EVENTS[kind](*first(simulation)))
         found.append((cost, *written(effects)))
     assert found[0] == found[1] == found[2], found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flows.machine import decide as machine
+from flows.machine import step as machine
 from flows.machine.effects import HandOut
 from flows.machine.simulate import Answer, Simulation, run
 from flows.machine.states import State

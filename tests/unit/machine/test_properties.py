@@ -14,13 +14,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
 from flows.errors import MachineError
-from flows.machine import decide as machine
-from flows.machine import invariants
+from flows.machine import attempts, blocks, ending, invariants
 from flows.machine.events import Created, Event, Finished, Kill, Lost, Started, TimerFired
-from flows.machine.execution import Cursor
 from flows.machine.plan import plan_of
 from flows.machine.simulate import Answer, Simulation, scripted
 from flows.machine.states import EXECUTION_TRANSITIONS, TASK_RUN_TRANSITIONS, State
+from flows.machine.step import Step
 from flows.spec.model import Flow
 from tests.unit.machine.explore import ENDS, digest, random_flow, random_schedule
 from tests.unit.machine.generated import flows
@@ -157,7 +156,7 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def rules_hold(self) -> None:
         if self.simulation is not None:
-            invariants.check(self.sim.execution, self.sim.flow, None, self.sim.waits())
+            invariants.check(self.sim.execution, self.sim.flow, None, self.sim.waits(self.sim.execution.id))
 
     @invariant()
     def every_task_run_is_where_it_belongs(self) -> None:
@@ -229,48 +228,52 @@ def caught(sentence: str) -> None:
 
 
 def test_planted_attempt_left_out_of_the_comparison_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    def running(self: Any, run_id: str, attempt: int) -> Any:
-        run = self.execution.runs.get(run_id)
+    def running(execution: Any, run_id: str, attempt: int) -> Any:
+        run = execution.runs.get(run_id)
         return run if run is not None and run.state is State.RUNNING and run.cursor is None else None
 
-    monkeypatch.setattr(machine._Step, "_running", running)
+    monkeypatch.setattr(attempts, "running", running)
     caught(r"is old and changed something")
 
 
 def test_planted_result_of_a_stray_counted_in_the_next_phase_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Careless(machine._Step):
-        def _end_run(self, run: Any, state: State) -> None:
-            super()._end_run(run, state)
-            parent = self.execution.runs.get(run.parent_id or "")
-            phase = plan_of(self.world.flow).places[run.task_id].phase
-            if parent is not None and parent.cursor is not None and phase != parent.cursor.phase:
-                parent.cursor.open -= 1
+    end_run = Step.end_run
 
-    monkeypatch.setattr(machine, "_Step", Careless)
+    def careless(self: Step, run: Any, state: State) -> None:
+        end_run(self, run, state)
+        parent = self.execution.runs.get(run.parent_id or "")
+        phase = plan_of(self.world.flow).places[run.task_id].phase
+        if parent is not None and parent.cursor is not None and phase != parent.cursor.phase:
+            parent.cursor.open -= 1
+
+    monkeypatch.setattr(Step, "end_run", careless)
     caught(r"counts -?\d+ open children")
 
 
 def test_planted_retry_without_a_timer_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Forgetful(machine._Step):
-        def _after_attempt(self, run: Any, state: State) -> None:
-            super()._after_attempt(run, state)
-            self.effects.timers[:] = [timer for timer in self.effects.timers if timer.kind != "retry"]
+    timer = Step.timer
 
-    monkeypatch.setattr(machine, "_Step", Forgetful)
+    def forgetful(self: Step, run: Any, kind: str, due: int) -> None:
+        if kind != "retry":
+            timer(self, run, kind, due)
+
+    monkeypatch.setattr(Step, "timer", forgetful)
     caught(r"waits for a retry that no timer holds")
 
 
 def test_planted_open_children_that_are_not_counted_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Miscounting(machine._Step):
-        def _start_one(self, run: Any, cursor: Cursor, child: Any, value: Any, iteration: Any) -> None:
-            super()._start_one(run, cursor, child, value, iteration)
-            if cursor.open > 1:
-                cursor.open -= 1
+    start = blocks.start
 
-    monkeypatch.setattr(machine, "_Step", Miscounting)
+    def miscounting(step: Step, parent: Any, found: Any) -> None:
+        start(step, parent, found)
+        cursor = step.cursor(parent)
+        if cursor.open > 1:
+            cursor.open -= 1
+
+    monkeypatch.setattr(blocks, "start", miscounting)
     caught(r"open children in")
 
 
 def test_planted_blocks_left_open_at_the_end_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine._Step, "_end_strays", lambda self: None)
+    monkeypatch.setattr(ending, "close_strays", lambda step: None)
     caught(r"is an open block of an execution that is")

@@ -276,6 +276,8 @@ class Plane:
         key = (message.token.task_run_id, message.token.attempt)
         if isinstance(message, gateway.Result):
             return key in self.answered
+        if isinstance(message, gateway.Report):
+            return False  # these conversations hold none
         held = self.lines.get(key, [])
         return message.first + len(message.lines) <= len(held) or key not in self.lines
 

@@ -215,7 +215,8 @@ def test_reference_that_may_exist_gives_no_warning(message: str) -> None:
 def test_outputs_of_a_subflow_are_named_in_its_own_context() -> None:
     source = (
         HEAD
-        + "tasks:\n  - {id: sub, type: io.kestra.plugin.core.flow.Subflow, namespace: a, flowId: b, outputs: {x: '{{ outputs.inner.value }}'}}\n"
+        + "tasks:\n  - {id: sub, type: io.kestra.plugin.core.flow.Subflow, namespace: a, flowId: b, "
+        + "outputs: {x: '{{ outputs.inner.value }}'}}\n"
     )
     assert found(source) == []
 

@@ -198,3 +198,44 @@ def test_spool_of_another_version_is_put_aside_and_a_new_one_begun(tmp_path: Pat
     spool = SqliteSpool(path)
     assert spool.last_seq == 0
     assert (tmp_path / "spool.db.version-7").exists()
+
+
+def report(of: gateway.AttemptToken, *ids: str) -> gateway.Report:
+    return gateway.Report(token=of, runs=[gateway.SubRun(id=one, task_id=one, outcome=gateway.SUCCESS) for one in ids])
+
+
+def test_reports_keep_their_place_before_the_result_and_end_no_attempt(spool: Spool) -> None:
+    attempt = token()
+    spool.hold(attempt)
+    spool.add_report(report(attempt, "child"))
+    assert [held.token for held in spool.held()] == [attempt]
+    spool.add_result(result(attempt))
+    items = spool.items_after(0, 1_000_000)
+    assert [item.kind for item in items] == ["report", "result"]
+    assert items[0].message == report(attempt, "child")
+    assert spool.acknowledge(1) == []
+    assert spool.acknowledge(2) == [attempt.lease_id]
+
+
+def test_reports_of_an_attempt_that_is_not_ours_any_more_are_dropped_with_its_result(spool: Spool) -> None:
+    mine, other = token(), token()
+    for one in (mine, other):
+        spool.add_logs(logs(one))
+        spool.add_report(report(one, "child"))
+    spool.drop([mine.lease_id], logs=False)
+    assert [(item.kind, item.lease_id) for item in spool.items_after(0, 1_000_000)] == [
+        ("logs", mine.lease_id),
+        ("logs", other.lease_id),
+        ("report", other.lease_id),
+    ]
+
+
+def test_lines_of_a_task_run_below_an_attempt_do_not_count_as_its_own(spool: Spool) -> None:
+    attempt = token()
+    spool.hold(attempt)
+    spool.add_logs(logs(attempt, count=2))
+    child = gateway.AttemptToken(execution_id="e", task_run_id="child", attempt=1, lease_id=attempt.lease_id)
+    below = logs(child, count=7)
+    below.sub_task_id = "child"
+    spool.add_logs(below)
+    assert [held.lines for held in spool.held()] == [2]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
@@ -13,22 +12,12 @@ from worker.agent_context import AgentContext
 from worker.errors import TaskFailed
 from worker.names import files_below, matches, safe_name
 from worker.runners.command import Command, Ended
+from worker.tasks.bring_in import NamespaceFiles, as_map, bring_in
 from worker.tasks.core import as_text
 from worker.tasks.scripts.runners import require_process
 
 _ARGUMENT_BYTES_MAX = 120_000
 """Linux takes at most 128 KiB for one argument of a process; longer commands go through a file."""
-
-
-class NamespaceFiles(Properties):
-    """Which files of the namespace are copied into the working directory before the start."""
-
-    enabled: Dynamic[bool] = True
-    include: Dynamic[list[str]] = Field(default_factory=list)
-    exclude: Dynamic[list[str]] = Field(default_factory=list)
-    namespaces: Dynamic[list[str]] | None = None
-    if_exists: Dynamic[str] | None = None
-    folder_per_namespace: Dynamic[bool] = False
 
 
 class ScriptOutputs(Properties):
@@ -89,17 +78,13 @@ class ScriptTask(TaskType):
         remark = require_process(self.task_runner, self.runner, context.default_runner)
         if remark is not None:
             context.log("DEBUG", remark)
-        self._copy_namespace_files(context)
-        # After namespace files, which never override what the task itself brings (tasks spec §23.30).
-        for name, content in _as_map(self.input_files, "inputFiles").items():
-            if content is not None:
-                context.input_file(as_text(content), str(name))
+        bring_in(context, self.namespace_files, self.input_files)
         before: Any = self.before_commands
         written = [context.files.localise(as_text(line)) for line in [*before, *self.lines(context)]]
         parts = [*(["set -e"] if self.fail_fast else []), *self.before(context), *written]
         text = "\n".join(parts)
         env = {**self.language_environment(context), **self._directories(context)}
-        env |= {str(name): as_text(value) for name, value in _as_map(self.env, "env").items() if value is not None}
+        env |= {str(name): as_text(value) for name, value in as_map(self.env, "env").items() if value is not None}
         return Command(self._arguments(context, text), env, context.workdir)
 
     def _arguments(self, context: AgentContext, text: str) -> tuple[str, ...]:
@@ -120,16 +105,6 @@ class ScriptTask(TaskType):
     @property
     def _wants_directory(self) -> bool:
         return bool(self.output_directory or self.output_dir)
-
-    def _copy_namespace_files(self, context: AgentContext) -> None:
-        wanted = self.namespace_files
-        if wanted is None or not wanted.enabled:
-            return
-        namespaces = wanted.namespaces or [""]
-        own = context.namespace
-        include: Any = wanted.include
-        exclude: Any = wanted.exclude
-        context.files.namespace_files(include, exclude, ["" if name == own else str(name) for name in namespaces])
 
     def collect(self, context: AgentContext, ended: Ended) -> Mapping[str, Any]:
         """Stores output files and builds the outputs. Raises TaskFailed (`task.exit_code`) with them for a bad exit code."""
@@ -152,17 +127,3 @@ class ScriptTask(TaskType):
         if ended.exit_code != 0:
             raise TaskFailed(f"Command failed with exit code {ended.exit_code}", code="task.exit_code", outputs=outputs)
         return outputs
-
-
-def _as_map(value: Any, name: str) -> dict[str, Any]:
-    """A map property; JSON text of a map is one too."""
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            raise TaskFailed(
-                f"{name}: expected a map, or an expression that renders to a JSON map.", code="task.property_invalid"
-            ) from None
-    if not isinstance(value, Mapping):
-        raise TaskFailed(f"{name}: expected a map, found {type(value).__name__}.", code="task.property_invalid")
-    return dict(value)

@@ -1099,6 +1099,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/{tenant}/kv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description One page. Filters: `namespace`, `key`, `q` (a part of the key). */
+        get: operations["listAllKeys"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/{tenant}/logs/search": {
         parameters: {
             query?: never;
@@ -1286,6 +1303,60 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/{tenant}/namespaces/{namespace}/kv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description All of them, in order. */
+        get: operations["listNamespaceKeysLegacy"];
+        put?: never;
+        post?: never;
+        /** @description Removes several; answers those that were there. */
+        delete: operations["deleteKeyValues"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/{tenant}/namespaces/{namespace}/kv/inheritance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Its own and those of its parents; of equal keys the nearest one. */
+        get: operations["listKeysWithInheritence"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/{tenant}/namespaces/{namespace}/kv/{key}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Its value with its kind. 404 when there is none, 410 when its time is over. */
+        get: operations["getKeyValue"];
+        /** @description Sets it from a literal. Headers: `ttl` (a duration), `description`. */
+        put: operations["setKeyValue"];
+        post?: never;
+        /** @description Removes it. The body says whether it was there. */
+        delete: operations["deleteKeyValue"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1585,6 +1656,29 @@ export interface components {
             problems: components["schemas"]["Problem"][];
             warnings: string[];
         };
+        KeyEntry: {
+            /** Format: date-time */
+            creationDate: string;
+            description?: string;
+            /** Format: date-time */
+            expirationDate?: string;
+            key: string;
+            namespace: string;
+            revision: number;
+            /** Format: date-time */
+            updateDate: string;
+        };
+        KeyNames: {
+            keys: string[];
+        };
+        KeyValue: {
+            revision: number;
+            /** @enum {string} */
+            type: "STRING" | "NUMBER" | "BOOLEAN" | "DATETIME" | "DATE" | "DURATION" | "JSON";
+            /** Format: date-time */
+            updated: string;
+            value: unknown;
+        };
         Label: {
             key: string;
             value: string;
@@ -1658,6 +1752,11 @@ export interface components {
              */
             maxAge?: string;
             name: string;
+        };
+        PagedKeyEntries: {
+            results: components["schemas"]["KeyEntry"][];
+            /** Format: int64 */
+            total: number;
         };
         Problem: {
             code: string;
@@ -4255,6 +4354,45 @@ export interface operations {
             };
         };
     };
+    listAllKeys: {
+        parameters: {
+            query?: {
+                /** @description `filters[field][OPERATION]=value`, repeated. */
+                filters?: string;
+                /** @description From 1. */
+                page?: number;
+                /** @description 1 to 1000, 10 by default. */
+                size?: number;
+                /** @description `field:asc` or `field:desc`. */
+                sort?: string[];
+            };
+            header?: never;
+            path: {
+                tenant: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PagedKeyEntries"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Fault"];
+                };
+            };
+        };
+    };
     searchLogs: {
         parameters: {
             query?: {
@@ -4806,6 +4944,200 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["FileAttributes"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Fault"];
+                };
+            };
+        };
+    };
+    listNamespaceKeysLegacy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                namespace: string;
+                tenant: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyEntry"][];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Fault"];
+                };
+            };
+        };
+    };
+    deleteKeyValues: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                namespace: string;
+                tenant: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyNames"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Fault"];
+                };
+            };
+        };
+    };
+    listKeysWithInheritence: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                namespace: string;
+                tenant: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyEntry"][];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Fault"];
+                };
+            };
+        };
+    };
+    getKeyValue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key: string;
+                namespace: string;
+                tenant: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyValue"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Fault"];
+                };
+            };
+        };
+    };
+    setKeyValue: {
+        parameters: {
+            query?: {
+                overwrite?: boolean;
+            };
+            header?: never;
+            path: {
+                key: string;
+                namespace: string;
+                tenant: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "text/plain": string;
+            };
+        };
+        responses: {
+            /** @description No response body */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Fault"];
+                };
+            };
+        };
+    };
+    deleteKeyValue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key: string;
+                namespace: string;
+                tenant: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": boolean;
                 };
             };
             /** @description What went wrong, and what to do. */

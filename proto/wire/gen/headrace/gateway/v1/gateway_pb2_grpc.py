@@ -113,6 +113,11 @@ class GatewayStub:
                 request_serializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.ToPlane.SerializeToString,
                 response_deserializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.ToWorker.FromString,
                 _registered_method=True)
+        self.Triggers = channel.stream_stream(
+                '/headrace.gateway.v1.Gateway/Triggers',
+                request_serializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.TriggerReport.SerializeToString,
+                response_deserializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.TriggerOrder.FromString,
+                _registered_method=True)
         self.PutFile = channel.stream_unary(
                 '/headrace.gateway.v1.Gateway/PutFile',
                 request_serializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.PutFileChunk.SerializeToString,
@@ -133,6 +138,56 @@ class GatewayStub:
                 request_serializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.ResolveSecretsRequest.SerializeToString,
                 response_deserializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.ResolveSecretsResponse.FromString,
                 _registered_method=True)
+        self.FileInfo = channel.unary_unary(
+                '/headrace.gateway.v1.Gateway/FileInfo',
+                request_serializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.FileInfoRequest.SerializeToString,
+                response_deserializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.FileInfoResult.FromString,
+                _registered_method=True)
+        self.DeleteFile = channel.unary_unary(
+                '/headrace.gateway.v1.Gateway/DeleteFile',
+                request_serializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.DeleteFileRequest.SerializeToString,
+                response_deserializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.DeleteFileResult.FromString,
+                _registered_method=True)
+        self.FetchLogs = channel.unary_stream(
+                '/headrace.gateway.v1.Gateway/FetchLogs',
+                request_serializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.FetchLogsRequest.SerializeToString,
+                response_deserializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.LogRecords.FromString,
+                _registered_method=True)
+        self.KvGet = channel.unary_unary(
+                '/headrace.gateway.v1.Gateway/KvGet',
+                request_serializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.KvGetRequest.SerializeToString,
+                response_deserializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.KvEntry.FromString,
+                _registered_method=True)
+        self.KvSet = channel.unary_unary(
+                '/headrace.gateway.v1.Gateway/KvSet',
+                request_serializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.KvSetRequest.SerializeToString,
+                response_deserializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.KvSetResult.FromString,
+                _registered_method=True)
+        self.KvDelete = channel.unary_unary(
+                '/headrace.gateway.v1.Gateway/KvDelete',
+                request_serializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.KvDeleteRequest.SerializeToString,
+                response_deserializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.KvDeleteResult.FromString,
+                _registered_method=True)
+        self.KvKeys = channel.unary_unary(
+                '/headrace.gateway.v1.Gateway/KvKeys',
+                request_serializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.KvKeysRequest.SerializeToString,
+                response_deserializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.KvKeysResult.FromString,
+                _registered_method=True)
+        self.CacheGet = channel.unary_unary(
+                '/headrace.gateway.v1.Gateway/CacheGet',
+                request_serializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.CacheGetRequest.SerializeToString,
+                response_deserializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.CacheEntry.FromString,
+                _registered_method=True)
+        self.CachePut = channel.unary_unary(
+                '/headrace.gateway.v1.Gateway/CachePut',
+                request_serializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.CachePutRequest.SerializeToString,
+                response_deserializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.CachePutResult.FromString,
+                _registered_method=True)
+        self.Decrypt = channel.unary_unary(
+                '/headrace.gateway.v1.Gateway/Decrypt',
+                request_serializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.DecryptRequest.SerializeToString,
+                response_deserializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.DecryptResult.FromString,
+                _registered_method=True)
 
 
 class GatewayServicer:
@@ -141,6 +196,13 @@ class GatewayServicer:
 
     def Session(self, request_iterator, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Triggers(self, request_iterator, context):
+        """Polling and realtime triggers, beside the session: evaluations in, what they found out.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -170,6 +232,66 @@ class GatewayServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def FileInfo(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteFile(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FetchLogs(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def KvGet(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def KvSet(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def KvDelete(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def KvKeys(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CacheGet(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CachePut(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Decrypt(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_GatewayServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -177,6 +299,11 @@ def add_GatewayServicer_to_server(servicer, server):
                     servicer.Session,
                     request_deserializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.ToPlane.FromString,
                     response_serializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.ToWorker.SerializeToString,
+            ),
+            'Triggers': grpc.stream_stream_rpc_method_handler(
+                    servicer.Triggers,
+                    request_deserializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.TriggerReport.FromString,
+                    response_serializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.TriggerOrder.SerializeToString,
             ),
             'PutFile': grpc.stream_unary_rpc_method_handler(
                     servicer.PutFile,
@@ -197,6 +324,56 @@ def add_GatewayServicer_to_server(servicer, server):
                     servicer.ResolveSecrets,
                     request_deserializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.ResolveSecretsRequest.FromString,
                     response_serializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.ResolveSecretsResponse.SerializeToString,
+            ),
+            'FileInfo': grpc.unary_unary_rpc_method_handler(
+                    servicer.FileInfo,
+                    request_deserializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.FileInfoRequest.FromString,
+                    response_serializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.FileInfoResult.SerializeToString,
+            ),
+            'DeleteFile': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteFile,
+                    request_deserializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.DeleteFileRequest.FromString,
+                    response_serializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.DeleteFileResult.SerializeToString,
+            ),
+            'FetchLogs': grpc.unary_stream_rpc_method_handler(
+                    servicer.FetchLogs,
+                    request_deserializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.FetchLogsRequest.FromString,
+                    response_serializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.LogRecords.SerializeToString,
+            ),
+            'KvGet': grpc.unary_unary_rpc_method_handler(
+                    servicer.KvGet,
+                    request_deserializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.KvGetRequest.FromString,
+                    response_serializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.KvEntry.SerializeToString,
+            ),
+            'KvSet': grpc.unary_unary_rpc_method_handler(
+                    servicer.KvSet,
+                    request_deserializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.KvSetRequest.FromString,
+                    response_serializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.KvSetResult.SerializeToString,
+            ),
+            'KvDelete': grpc.unary_unary_rpc_method_handler(
+                    servicer.KvDelete,
+                    request_deserializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.KvDeleteRequest.FromString,
+                    response_serializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.KvDeleteResult.SerializeToString,
+            ),
+            'KvKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.KvKeys,
+                    request_deserializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.KvKeysRequest.FromString,
+                    response_serializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.KvKeysResult.SerializeToString,
+            ),
+            'CacheGet': grpc.unary_unary_rpc_method_handler(
+                    servicer.CacheGet,
+                    request_deserializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.CacheGetRequest.FromString,
+                    response_serializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.CacheEntry.SerializeToString,
+            ),
+            'CachePut': grpc.unary_unary_rpc_method_handler(
+                    servicer.CachePut,
+                    request_deserializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.CachePutRequest.FromString,
+                    response_serializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.CachePutResult.SerializeToString,
+            ),
+            'Decrypt': grpc.unary_unary_rpc_method_handler(
+                    servicer.Decrypt,
+                    request_deserializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.DecryptRequest.FromString,
+                    response_serializer=wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.DecryptResult.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -227,6 +404,33 @@ class Gateway:
             '/headrace.gateway.v1.Gateway/Session',
             wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.ToPlane.SerializeToString,
             wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.ToWorker.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Triggers(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/headrace.gateway.v1.Gateway/Triggers',
+            wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.TriggerReport.SerializeToString,
+            wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.TriggerOrder.FromString,
             options,
             channel_credentials,
             insecure,
@@ -335,6 +539,276 @@ class Gateway:
             '/headrace.gateway.v1.Gateway/ResolveSecrets',
             wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.ResolveSecretsRequest.SerializeToString,
             wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.ResolveSecretsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FileInfo(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headrace.gateway.v1.Gateway/FileInfo',
+            wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.FileInfoRequest.SerializeToString,
+            wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.FileInfoResult.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteFile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headrace.gateway.v1.Gateway/DeleteFile',
+            wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.DeleteFileRequest.SerializeToString,
+            wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.DeleteFileResult.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FetchLogs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/headrace.gateway.v1.Gateway/FetchLogs',
+            wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.FetchLogsRequest.SerializeToString,
+            wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.LogRecords.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def KvGet(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headrace.gateway.v1.Gateway/KvGet',
+            wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.KvGetRequest.SerializeToString,
+            wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.KvEntry.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def KvSet(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headrace.gateway.v1.Gateway/KvSet',
+            wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.KvSetRequest.SerializeToString,
+            wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.KvSetResult.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def KvDelete(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headrace.gateway.v1.Gateway/KvDelete',
+            wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.KvDeleteRequest.SerializeToString,
+            wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.KvDeleteResult.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def KvKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headrace.gateway.v1.Gateway/KvKeys',
+            wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.KvKeysRequest.SerializeToString,
+            wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.KvKeysResult.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CacheGet(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headrace.gateway.v1.Gateway/CacheGet',
+            wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.CacheGetRequest.SerializeToString,
+            wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.CacheEntry.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CachePut(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headrace.gateway.v1.Gateway/CachePut',
+            wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.CachePutRequest.SerializeToString,
+            wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.CachePutResult.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Decrypt(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headrace.gateway.v1.Gateway/Decrypt',
+            wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.DecryptRequest.SerializeToString,
+            wire_dot_gen_dot_headrace_dot_gateway_dot_v1_dot_gateway__pb2.DecryptResult.FromString,
             options,
             channel_credentials,
             insecure,
