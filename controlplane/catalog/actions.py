@@ -20,14 +20,10 @@ from controlplane.platform.errors import Conflict, Invalid
 from controlplane.platform.filters import prefix
 from controlplane.platform.identifiers import FLOW, require_namespace
 from controlplane.platform.rendering import dump
-<<<<<<< HEAD
 from controlplane.triggers.sync import flow_deleted, flow_saved
-from flows.spec.model import Flow
-from flows.spec.parse import parse_flow
-=======
 from flows.spec.check import check_reading
+from flows.spec.model import Flow
 from flows.spec.parse import parse_flow, read_flow
->>>>>>> spec
 from wire.plugins import discover
 
 

@@ -1,14 +1,8 @@
 """Flow triggers: an execution that takes a state may start executions of other flows (triggers-and-conditions §8).
 
-<<<<<<< HEAD
-The engine writes a notice with every step in which an execution took states, in tenants that have Flow triggers at all. Here
-each notice is consumed in one transaction: the windows move, the firing is remembered, and the new executions are stored with a
-message that has the engine begin them. A notice that is delivered twice, or cut off anywhere, starts nothing twice and loses
-=======
 The engine writes a notice with every step in which an execution took states, in tenants that have Flow triggers at all. Here each
 notice is consumed in one transaction: the windows move, the firing is remembered, and the new executions are stored with a
 message that has the engine begin them. So a notice that is delivered twice, or cut off anywhere, starts nothing twice and loses
->>>>>>> main
 nothing.
 """
 

@@ -213,16 +213,8 @@ def test_reference_that_may_exist_gives_no_warning(message: str) -> None:
 
 
 def test_outputs_of_a_subflow_are_named_in_its_own_context() -> None:
-<<<<<<< HEAD
-    source = (
-        HEAD
-        + "tasks:\n  - {id: sub, type: io.kestra.plugin.core.flow.Subflow, namespace: a, flowId: b, "
-        + "outputs: {x: '{{ outputs.inner.value }}'}}\n"
-    )
-=======
     call = "type: io.kestra.plugin.core.flow.Subflow, namespace: a, flowId: b, outputs: {x: '{{ outputs.inner.value }}'}"
     source = HEAD + f"tasks:\n  - {{id: sub, {call}}}\n"
->>>>>>> spec
     assert found(source) == []
 
 
