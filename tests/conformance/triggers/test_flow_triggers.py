@@ -160,9 +160,14 @@ def test_a_notice_cut_off_before_its_commit_is_delivered_again_and_starts_one(wo
     world.wait_for(1, "listener")
     world.connection.execute("DELETE FROM execution WHERE flow_id = 'listener'")
     world.connection.execute("DELETE FROM trigger_firing")
-    with pytest.raises(RuntimeError), world.connection.transaction():
-        flow_triggers.on_notice(world.connection, world.notice(upstream, "a", "SUCCESS"))
-        raise RuntimeError("the process dies here")
+
+    def dies() -> None:
+        with world.connection.transaction():
+            flow_triggers.on_notice(world.connection, world.notice(upstream, "a", "SUCCESS"))
+            raise RuntimeError("the process dies here")
+
+    with pytest.raises(RuntimeError):
+        dies()
     assert world.executions("listener") == []
     world.notify(upstream, "a", "SUCCESS")
     assert len(world.executions("listener")) == 1
@@ -188,13 +193,13 @@ def test_an_execution_stored_by_a_process_that_died_is_begun_by_the_sweeper(worl
 
 def test_tenants_without_flow_triggers_pay_nothing(world: TriggerWorld) -> None:
     world.save(flow("a"))
-    assert not flow_triggers.wanted(TENANT)
+    assert not flow_triggers.wanted(world.connection, TENANT)
     world.start("a")
     assert world.connection.execute("SELECT count(*) FROM outbox")[0][0] == 0
     world.save(flow("listener", after(OF_A)))
-    assert flow_triggers.wanted(TENANT)
+    assert flow_triggers.wanted(world.connection, TENANT)
     world.delete("listener")
-    assert not flow_triggers.wanted(TENANT)
+    assert not flow_triggers.wanted(world.connection, TENANT)
 
 
 def test_a_failed_execution_of_a_schedule_is_seen_by_flow_triggers(world: TriggerWorld) -> None:
