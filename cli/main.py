@@ -59,11 +59,15 @@ def worker(
 
 
 @flow_app.command("validate")
-def flow_validate(files: Annotated[list[Path], typer.Argument(help="Flow files.", exists=True, dir_okay=False)]) -> None:
-    """Checks flow files here, without a server: every problem with line and column."""
-    from cli.flow import validate
+def flow_validate(
+    paths: Annotated[list[Path], typer.Argument(help="Flow files, or folders of them.", exists=True)],
+    output: Annotated[Literal["text", "json"], typer.Option("--format", help="text or json.")] = "text",
+) -> None:
+    """Checks flows here, without a server: every problem with line and column, and how to mend it."""
+    from cli.validate import validate
+    from wire.plugins import discover
 
-    sys.exit(validate(files))
+    sys.exit(validate(paths, discover(), output))
 
 
 @flow_app.command("simulate")

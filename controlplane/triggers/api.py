@@ -332,14 +332,14 @@ UnlockByQueryView = _query_view(
     queries.locked_rows(),
 )
 DeleteByIdsView = _ids_view(
-    "DeleteByIdsView", "deleteTriggersByIds", actions.delete_state, Need.DELETE, "Forgets states that no flow declares any more."
+    "DeleteByIdsView", "deleteTriggersByIds", actions.delete_state, Need.DELETE, "Forgets states of triggers that are gone."
 )
 DeleteByQueryView = _query_view(
     "DeleteByQueryView",
     "deleteTriggersByQuery",
     actions.delete_state,
     Need.DELETE,
-    "Forgets states that no flow declares any more.",
+    "Forgets states of triggers that are gone.",
 )
 
 

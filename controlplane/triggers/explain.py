@@ -158,8 +158,9 @@ def _no_worker(row: StateRow, world: World) -> list[dict[str, Any]]:
 
 
 def _windows(row: StateRow) -> list[dict[str, Any]]:
-    waiting = (row.memory or {}).get("waiting")
-    until = None if row.next_at_us is None else iso(row.next_at_us)
+    memory = row.memory or {}
+    waiting = memory.get("waiting")
+    until = memory.get("until") or (None if row.next_at_us is None else iso(row.next_at_us))
     if not waiting:
         return [_reason("flow.waits", "it waits for an execution that meets its conditions", until=until)]
     names = ", ".join(str(name) for name in waiting)

@@ -77,9 +77,7 @@ class Firing(models.Model):
     namespace = models.CharField(max_length=150)
     flow_id = models.CharField(max_length=100)
     trigger_id = models.CharField(max_length=256)
-    due_key = models.CharField(
-        max_length=200
-    )  # schedule:<instant>, backfill:<id>:<instant>, event:<id>, flow:<execution>:<state>
+    due_key = models.CharField(max_length=200)  # @<instant>, @<instant>#<backfill>, event:<id>, @<execution>:<state>
     execution_id = models.CharField(max_length=22, null=True)
     created_at_us = models.BigIntegerField()
 

@@ -59,12 +59,11 @@ _FLAGS = frozenset(("live", "declared_disabled", "disabled"))
 
 def state_row(values: Sequence[Any]) -> StateRow:
     """From a row with the columns COLUMNS, in that order; SQLite gives flags as numbers."""
-    found: dict[str, Any] = {}
-    for name, value in zip(COLUMNS, values, strict=True):
-        if name in _JSON:
-            found[name] = None if value is None else orjson.loads(value)
-        else:
-            found[name] = bool(value) if name in _FLAGS else value
+    found: dict[str, Any] = dict(zip(COLUMNS, values, strict=True))
+    for name in _JSON:
+        found[name] = None if found[name] is None else orjson.loads(found[name])
+    for name in _FLAGS:
+        found[name] = bool(found[name])
     found["stop_after"] = tuple(found["stop_after"] or ())
     return StateRow(**found)
 

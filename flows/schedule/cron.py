@@ -34,13 +34,14 @@ _YEARS = range(2, 9998)
 _month = lru_cache(maxsize=4096)(monthrange)
 """First weekday and length of a month."""
 
+_NOWHERE = datetime(1, 1, 1)
 _NEVER = -1
 
 
 class Cron:
-    """One expression. Immutable but for a cache, shared between threads. Instants come back in UTC, whole seconds."""
+    """One expression. Immutable but for caches, shared between threads. Instants come back in UTC, whole seconds."""
 
-    __slots__ = ("_days", "_first", "_last", "_months", "_next", "_previous", "expression", "fields")
+    __slots__ = ("_days", "_first", "_last", "_months", "_next", "_previous", "_quiet", "expression", "fields")
 
     def __init__(self, expression: str, fields: Fields) -> None:
         self.expression = expression
@@ -52,6 +53,8 @@ class Cron:
         self._first = [min(values) for values in sets]
         self._last = [max(values) for values in sets]
         self._months = fields.months
+        self._quiet: tuple[tzinfo | None, datetime, datetime, timedelta] = (None, _NOWHERE, _NOWHERE, timedelta(0))
+        """Where the last instant was found: between two changes of clocks, whose offset spares looking around."""
         self._days: dict[tuple[int, int], tuple[int, ...]] = {}
 
     def __repr__(self) -> str:
@@ -62,12 +65,19 @@ class Cron:
 
         The result is in UTC, because two datetimes of one zone compare by their clocks, which goes wrong in a repeated hour.
         """
-        at = after.astimezone(UTC).replace(tzinfo=None, microsecond=0) + _SECOND
+        at = (after if after.tzinfo is UTC else after.astimezone(UTC)).replace(tzinfo=None, microsecond=0) + _SECOND
+        where, low, high, offset = self._quiet
+        if where is zone and low <= at < high:
+            quick = self._local_from(at + offset)
+            if quick is not None and (instant := quick - offset) < high:
+                return instant.replace(tzinfo=UTC)
         limit = at.year + YEARS_SEARCHED
         while at.year <= limit and at.year in _YEARS:
             stretch = stretch_at(zone, at)
             found, local = self._first_in(stretch, at)
             if found is not None:
+                if at - stretch.start >= NEAR:
+                    self._quiet = (zone, stretch.start + NEAR, stretch.end, stretch.offset)
                 return found.replace(tzinfo=UTC)
             if local is None:
                 return None

@@ -11,13 +11,18 @@ import orjson
 from controlplane.accounts.actor import Actor
 from controlplane.catalog import actions as catalog
 from controlplane.catalog.engine_flows import flow_of, newest_of
+from controlplane.engine import outbox
+from controlplane.engine.outbox import Notice
 from controlplane.engine.service import Engine, install
+from controlplane.executions.actions import create_execution
 from controlplane.platform import database
 from controlplane.platform.wakeups import Hub
 from controlplane.triggers import flow_triggers, queries
 from controlplane.triggers.rows import StateRow
 from controlplane.triggers.rules import forget_rules
 from controlplane.triggers.scheduler import Round, Scheduler
+from flows.machine.states import State
+from wire.ids import new_id
 
 TENANT = "main"
 NAMESPACE = "acme.data"
@@ -121,6 +126,25 @@ class TriggerWorld:
         """Ends an execution from outside, as its tasks would."""
         self.connection.execute("UPDATE execution SET state = ?, version = version + 1 WHERE id = ?", (state, execution_id))
 
+    def start(self, flow_id: str, *, wait: bool = True) -> str:
+        """Starts a flow by hand; with `wait` it is over when this returns."""
+        started = create_execution(ACTOR, TENANT, NAMESPACE, flow_id)
+        if wait:
+            self.wait_until_over(flow_id)
+        return started.execution_id
+
+    def notice(self, execution_id: str, flow_id: str, *states: str) -> Notice:
+        """The notice that an execution took states."""
+        data = {"executionId": execution_id, "namespace": NAMESPACE, "flowId": flow_id, "states": list(states), "kind": "NORMAL"}
+        return Notice(TENANT, new_id(), outbox.STATES, data, self.connection.now_us())
+
+    def notify(self, execution_id: str, flow_id: str, *states: str) -> None:
+        """Has such a notice consumed, as its delivery would."""
+        with self.connection.transaction():
+            told = flow_triggers.on_notice(self.connection, self.notice(execution_id, flow_id, *states))
+        if told is not None:
+            told()
+
     # -- what is there ------------------------------------------------------------------------------------------------
 
     def row(self, trigger_id: str = "cron", flow_id: str = "daily") -> StateRow:
@@ -162,6 +186,25 @@ class TriggerWorld:
                 return found
             time.sleep(0.01)
         raise AssertionError(f"{len(self.executions(flow_id))} executions of {flow_id}, expected {count}")
+
+    def wait_until_over(self, flow_id: str, seconds: float = 10.0) -> None:
+        """Waits until no execution of a flow is open."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            found = self.executions(flow_id)
+            if found and all(State(execution["state"]).terminated for execution in found):
+                return
+            time.sleep(0.01)
+        raise AssertionError(f"{[execution['state'] for execution in self.executions(flow_id)]} of {flow_id}, expected ends")
+
+    def quiet(self, seconds: float = 10.0) -> None:
+        """Waits until every notice has been consumed."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            if not self.connection.execute("SELECT count(*) FROM outbox")[0][0]:
+                return
+            time.sleep(0.01)
+        raise AssertionError("messages are left that nobody consumes")
 
 
 def labels_of(execution: dict[str, Any]) -> dict[str, str]:
