@@ -96,6 +96,10 @@ class Plane:
     def load(self, tenant: str, namespace: str, flow_id: str, revision: int) -> Flow:
         if flow_id in self.gone:
             raise FlowGone(f"flow {flow_id} is gone")
+        return self.flow(flow_id, revision)
+
+    def flow(self, flow_id: str, revision: int) -> Flow:
+        """A revision, gone or not."""
         return self.flows[flow_id if revision == 1 else f"{flow_id}#{revision}"]
 
     def newest(self, tenant: str, namespace: str, flow_id: str) -> tuple[int, Flow]:
