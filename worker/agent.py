@@ -37,6 +37,8 @@ from worker.session import Drain, Goodbye, HelloFacts, Reconnect, Start, Stop, W
 from worker.spool import SqliteSpool
 from worker.subruns import message_of
 from worker.transport import Transport, open_channel
+from worker.triggers.agent import TriggerAgent
+from worker.triggers.context import TriggerTools
 from worker.zygotes import COMMANDS, Zygotes
 
 _log = logging.getLogger("headrace.worker")
@@ -150,12 +152,15 @@ class Agent:
         zygotes = Zygotes(modules_of)
         self._session = WorkerSession(spool, self._hello())
         self._transport = Transport(channel, self._session, identity.metadata, self._act)
+        door, bridge = Door(channel, identity.metadata), Bridge(loop)
+        environment = environment_variables(str(self._folders.data))
+        ambient = make_ambient(lambda: datetime.now(UTC), random.Random())
         tools = Toolbox(
-            Door(channel, identity.metadata),
-            Bridge(loop),
+            door,
+            bridge,
             self._folders.cache,
-            environment_variables(str(self._folders.data)),
-            make_ambient(lambda: datetime.now(UTC), random.Random()),
+            environment,
+            ambient,
             options.default_runner,
             self._report,
             self._sub_runs,
@@ -164,7 +169,10 @@ class Agent:
         self._executor = Executor(
             self._session, tools, Plans(self._catalogue), self._folders, zygotes, slots, self._transport.wake
         )
+        seeing = TriggerTools(door, bridge, self._folders, environment, ambient, options.local_paths)
+        triggers = TriggerAgent(channel, identity.metadata, self._catalogue, seeing)
         helpers = [
+            asyncio.create_task(triggers.run()),
             asyncio.create_task(self._tick()),
             asyncio.create_task(self._warm(zygotes)),
             asyncio.create_task(self._sweep(zygotes)),
@@ -175,6 +183,7 @@ class Agent:
             await asyncio.wait((stream, stop), return_when=asyncio.FIRST_COMPLETED)
             if stream.done():
                 stream.result()  # raises PermissionError
+            await triggers.leave()
             await self._drain()
         finally:
             for task in (stop, stream, *helpers):

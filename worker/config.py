@@ -27,7 +27,8 @@ class WorkerOptions:
     `join_token`: needed at the first start only. `default_runner`: what runs script tasks that name no `taskRunner`.
     `drain_seconds`: how long running attempts may go on after SIGTERM. `tls`: talk TLS; `tls_ca`: PEM file of the authority.
     `preload`: families of task types (names of entry points) whose warm interpreter starts with the agent; others start
-    when first used.
+    when first used. `local_paths`: folders of this machine that file triggers may look into (HEADRACE_LOCAL_PATHS, separated
+    as in PATH); none by default.
     """
 
     plane: str
@@ -43,5 +44,10 @@ class WorkerOptions:
     tls_ca: Path | None = None
     preload: tuple[str, ...] = field(
         default_factory=lambda: tuple(name.strip() for name in os.environ.get("HEADRACE_PRELOAD", "").split(",") if name.strip())
+    )
+    local_paths: tuple[Path, ...] = field(
+        default_factory=lambda: tuple(
+            Path(name).absolute() for name in os.environ.get("HEADRACE_LOCAL_PATHS", "").split(os.pathsep) if name
+        )
     )
     spool_log_bytes_max: int = limits.SPOOL_LOG_BYTES_MAX

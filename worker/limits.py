@@ -76,3 +76,6 @@ HTTP_FUNCTION_SECONDS = 10.0
 
 HTTP_FUNCTION_BYTES_MAX = 10_000_000
 """Bytes of an answer to `http()`."""
+
+EVENT_ID_CHARACTERS_MAX = 500
+"""Characters of an event's id that tell it from others."""

@@ -7,13 +7,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from pydantic import ValidationError
 
 from flows.expressions import Names, Scope, names_in, render_value
-from flows.plugins import Catalogue, TaskType
+from flows.plugins import Catalogue, TaskType, TriggerType
 from flows.spec.durations import parse_duration
 from wire import gateway
 from worker.errors import TaskFailed
@@ -43,6 +43,7 @@ _MACHINE_ONLY = frozenset(
 _LATE_FUNCTIONS = WAITING_FUNCTIONS | {"render", "renderOnce"}
 """Functions that wait for the plane, or may turn out to: what names them is rendered in a thread, never on the loop."""
 
+T = TypeVar("T", TaskType, TriggerType)
 _PLANS = 1_000
 _RENDERED = {"rendered": True}
 
@@ -146,8 +147,8 @@ def _has_braces(value: Any) -> bool:
     return isinstance(value, list | tuple) and any(map(_has_braces, value))
 
 
-def validate(task_type: type[TaskType], properties: Mapping[str, Any]) -> TaskType:
-    """The typed task. Raises TaskFailed naming each property that does not fit."""
+def validate(task_type: type[T], properties: Mapping[str, Any]) -> T:
+    """The typed task, or trigger. Raises TaskFailed naming each property that does not fit."""
     try:
         return task_type.model_validate(properties, context=_RENDERED)
     except ValidationError as error:

@@ -20,6 +20,7 @@ from controlplane.files.storage import FileMissing
 from controlplane.fleet.enrolment import Identity
 from controlplane.gateway.auth import in_thread
 from controlplane.platform.errors import ApiError, Forbidden, Missing
+from controlplane.triggers.models import TriggerState
 from flows.errors import HeadraceError
 from wire import gateway
 
@@ -40,6 +41,8 @@ class Attempt:
     execution_id: str
     task_id: str
     task_run_id: str
+    of_trigger: bool = False
+    """Whether it is the evaluation of a trigger; `task_id` is the trigger's id then."""
 
 
 class NotYours(HeadraceError):
@@ -72,7 +75,24 @@ def _leased(identity: Identity, token: gateway.AttemptToken) -> Attempt | None:
         .values_list("namespace", "flow_id", "flow_revision", "execution_id", "task_id", "task_run_id")
         .first()
     )
-    return Attempt(identity.tenant, *row) if row is not None else None
+    return Attempt(identity.tenant, *row) if row is not None else _lent(identity, token)
+
+
+def _lent(identity: Identity, token: gateway.AttemptToken) -> Attempt | None:
+    """An evaluation of a trigger stands for an attempt: its id is the lease, and that of the execution it may start."""
+    row = (
+        TriggerState.objects.filter(
+            tenant_id=identity.tenant,
+            trigger_id=token.task_run_id,
+            evaluation_id=token.lease_id,
+            worker_id=identity.worker_id,
+        )
+        .values_list("namespace", "flow_id", "flow_revision")
+        .first()
+    )
+    if row is None:
+        return None
+    return Attempt(identity.tenant, *row, token.lease_id, token.task_run_id, task_run_id="trigger", of_trigger=True)
 
 
 def may_read(attempt: Attempt, uri: str) -> bool:

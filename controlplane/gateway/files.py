@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Executor
 
 import grpc
+import orjson
 
 from controlplane.catalog.engine_flows import flow_of
 from controlplane.engine.advance import task_json
@@ -252,13 +253,17 @@ def _delete(attempt: Attempt, request: gateway.DeleteFileRequest) -> gateway.Del
 
 
 def _secrets(attempt: Attempt, names: list[str]) -> tuple[dict[str, str], list[str]]:
-    task = flow_of(attempt.tenant, attempt.namespace, attempt.flow_id, attempt.revision).task(attempt.task_id)
-    declared = task_json(task).decode().upper()
+    flow = flow_of(attempt.tenant, attempt.namespace, attempt.flow_id, attempt.revision)
+    if attempt.of_trigger:
+        trigger = next((one for one in flow.triggers if one.id == attempt.task_id), None)
+        declared = "" if trigger is None else orjson.dumps(dict(trigger.properties), default=str).decode().upper()
+    else:
+        declared = task_json(flow.task(attempt.task_id)).decode().upper()
     values: dict[str, str] = {}
     missing: list[str] = []
     for name in names:
         if name.upper() not in declared:
-            raise NotYours(f"task {attempt.task_id} does not name the secret {name}", code="secret.not_declared")
+            raise NotYours(f"{attempt.task_id} does not name the secret {name}", code="secret.not_declared")
         value = resolve_secret(attempt.tenant, attempt.namespace, name)
         if value is None:
             missing.append(name)

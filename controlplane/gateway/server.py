@@ -26,6 +26,7 @@ from controlplane.gateway.files import FileDoor
 from controlplane.gateway.recorder import Recorder
 from controlplane.gateway.session import MESSAGE_BYTES_MAX, Held
 from controlplane.gateway.stream import Stream
+from controlplane.gateway.triggers import TriggerDoor
 from controlplane.gateway.values import (
     ValueDoor,
     cache_get,
@@ -63,6 +64,7 @@ class Gateway(gateway_grpc.GatewayServicer, gateway_grpc.EnrolmentServicer):
         self._executor = executor
         self._streams: dict[tuple[str, str], Stream] = {}
         self._files = FileDoor(executor)
+        self._triggers = TriggerDoor(engine, executor)
         self._values = ValueDoor(executor)
         self.closing = False
 
@@ -98,6 +100,12 @@ class Gateway(gateway_grpc.GatewayServicer, gateway_grpc.EnrolmentServicer):
             for ended in await asyncio.gather(writer, reader, return_exceptions=True):
                 if isinstance(ended, Exception):
                     log.error("the stream of worker %s broke", identity.worker_id, exc_info=ended)
+
+    async def Triggers(
+        self, request_iterator: AsyncIterator[gateway.TriggerReport], context: grpc.aio.ServicerContext[Any, Any]
+    ) -> None:
+        """Polling and realtime triggers that this worker evaluates."""
+        await self._triggers.serve(await caller(context, self._executor), request_iterator, context)
 
     async def _read(self, stream: Stream, messages: AsyncIterator[gateway.ToPlane]) -> None:
         session = stream.session

@@ -8,7 +8,7 @@ the next look in the transaction that creates the execution; an event of a realt
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ import orjson
 from django.db import connection, transaction
 from django.db.models import F, Q
 
-from controlplane.engine.items import Answer, Item
+from controlplane.engine.items import Item
 from controlplane.fleet.enrolment import Identity
 from controlplane.platform.clock import now_us
 from controlplane.triggers.dates import moment
@@ -116,7 +116,6 @@ def _lend(row: StateRow, identity: Identity, now: int, lent: Lent) -> None:
     lent.evaluations.append(
         gateway.Evaluate(
             evaluation_id=evaluation_id,
-            execution_id=new_id(),
             trigger_id=row.trigger_id,
             trigger_type=row.type,
             trigger_json=orjson.dumps(dict(rule.trigger.properties), default=str, option=orjson.OPT_NON_STR_KEYS),
@@ -157,10 +156,10 @@ def give_up(identity: Identity, evaluation_ids: Collection[str]) -> None:
 # -- findings -------------------------------------------------------------------------------------------------------------
 
 
-def finding(identity: Identity, said: gateway.Evaluated, execution_id: str) -> Item | Settlement | None:
+def finding(identity: Identity, said: gateway.Evaluated) -> Item | Settlement | None:
     """What a finding leads to: an execution, a change of the row, or nothing because the evaluation is not the worker's.
 
-    `execution_id`: the one that was lent with the evaluation.
+    The execution of a polling trigger has the evaluation's id: the worker has stored its files there already.
     """
     rows = rows_of(
         TriggerState.objects.filter(
@@ -179,7 +178,7 @@ def finding(identity: Identity, said: gateway.Evaluated, execution_id: str) -> I
         return _event(row, rule, said, now)
     moved: dict[str, Any] = {**NO_EVALUATION, "evaluated_at_us": now, "next_at_us": now + _interval_us(rule)}
     if said.finding == gateway.Evaluated.FIRES:
-        return _polled(row, rule, said, execution_id, moved, now)
+        return _polled(row, rule, said, moved, now)
     if said.finding == gateway.Evaluated.FAILED:
         message = said.error_message[:TEXT_MAX]
         moved["reason"] = _reason(said.error_code or "trigger.failed", message, now)
@@ -192,8 +191,8 @@ def finding(identity: Identity, said: gateway.Evaluated, execution_id: str) -> I
     return Settlement(row.key, None, changes=moved, evaluation_id=said.evaluation_id)
 
 
-def _polled(row: StateRow, rule: Rule, said: gateway.Evaluated, execution_id: str, moved: dict[str, Any], now: int) -> Item:
-    item = _item(row, rule, said, execution_id or new_id(), now)
+def _polled(row: StateRow, rule: Rule, said: gateway.Evaluated, moved: dict[str, Any], now: int) -> Item:
+    item = _item(row, rule, said, said.evaluation_id, now)
     moved |= {"last_triggered_at_us": now, "reason": None}
     if not rule.trigger.allow_concurrent and item.new is not None and not item.new.state.terminated:
         moved |= {"execution_id": item.key[1], "locked_at_us": now}
@@ -291,11 +290,10 @@ def _interval_us(rule: Rule) -> int:
     return max(INTERVAL_US_MIN, found)
 
 
-def settled_already(identity: Identity, said: gateway.Evaluated) -> bool:
-    """Whether a report that is repeated was stored before: its answer got lost."""
-    key = f"event:{said.report_id}" if said.report_id else f"evaluation:{said.evaluation_id}"
-    return Firing.objects.filter(tenant_id=identity.tenant, due_key__in=[due_key(key)]).exists()
-
-
-Answered = Callable[[Answer], None]
-Reports = Sequence[gateway.Evaluated]
+def stored_before(identity: Identity, said: gateway.Evaluated) -> bool:
+    """Whether a report that is repeated was stored: its answer got lost."""
+    keys = [due_key(f"event:{said.report_id}"), due_key(f"evaluation:{said.evaluation_id}")]
+    mine = Firing.objects.filter(
+        tenant_id=identity.tenant, namespace=said.namespace, flow_id=said.flow_id, trigger_id=said.trigger_id
+    )
+    return mine.filter(due_key__in=keys).exists()

@@ -689,38 +689,38 @@ class DecryptResult(_message.Message):
     def __init__(self, plaintexts: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Evaluate(_message.Message):
-    __slots__ = ("evaluation_id", "execution_id", "trigger_id", "trigger_type", "trigger_json", "context_json", "namespace", "flow_id", "flow_revision", "listens")
+    __slots__ = ("evaluation_id", "namespace", "flow_id", "trigger_id", "flow_revision", "trigger_type", "trigger_json", "context_json", "listens")
     EVALUATION_ID_FIELD_NUMBER: _ClassVar[int]
-    EXECUTION_ID_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    FLOW_ID_FIELD_NUMBER: _ClassVar[int]
     TRIGGER_ID_FIELD_NUMBER: _ClassVar[int]
+    FLOW_REVISION_FIELD_NUMBER: _ClassVar[int]
     TRIGGER_TYPE_FIELD_NUMBER: _ClassVar[int]
     TRIGGER_JSON_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_JSON_FIELD_NUMBER: _ClassVar[int]
-    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
-    FLOW_ID_FIELD_NUMBER: _ClassVar[int]
-    FLOW_REVISION_FIELD_NUMBER: _ClassVar[int]
     LISTENS_FIELD_NUMBER: _ClassVar[int]
     evaluation_id: str
-    execution_id: str
+    namespace: str
+    flow_id: str
     trigger_id: str
+    flow_revision: int
     trigger_type: str
     trigger_json: bytes
     context_json: bytes
-    namespace: str
-    flow_id: str
-    flow_revision: int
     listens: bool
-    def __init__(self, evaluation_id: _Optional[str] = ..., execution_id: _Optional[str] = ..., trigger_id: _Optional[str] = ..., trigger_type: _Optional[str] = ..., trigger_json: _Optional[bytes] = ..., context_json: _Optional[bytes] = ..., namespace: _Optional[str] = ..., flow_id: _Optional[str] = ..., flow_revision: _Optional[int] = ..., listens: _Optional[bool] = ...) -> None: ...
+    def __init__(self, evaluation_id: _Optional[str] = ..., namespace: _Optional[str] = ..., flow_id: _Optional[str] = ..., trigger_id: _Optional[str] = ..., flow_revision: _Optional[int] = ..., trigger_type: _Optional[str] = ..., trigger_json: _Optional[bytes] = ..., context_json: _Optional[bytes] = ..., listens: _Optional[bool] = ...) -> None: ...
 
 class TriggerReport(_message.Message):
-    __slots__ = ("hello", "evaluated", "holding")
+    __slots__ = ("hello", "evaluated", "holding", "leaving")
     HELLO_FIELD_NUMBER: _ClassVar[int]
     EVALUATED_FIELD_NUMBER: _ClassVar[int]
     HOLDING_FIELD_NUMBER: _ClassVar[int]
+    LEAVING_FIELD_NUMBER: _ClassVar[int]
     hello: TriggerHello
     evaluated: _containers.RepeatedCompositeFieldContainer[Evaluated]
     holding: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, hello: _Optional[_Union[TriggerHello, _Mapping]] = ..., evaluated: _Optional[_Iterable[_Union[Evaluated, _Mapping]]] = ..., holding: _Optional[_Iterable[str]] = ...) -> None: ...
+    leaving: bool
+    def __init__(self, hello: _Optional[_Union[TriggerHello, _Mapping]] = ..., evaluated: _Optional[_Iterable[_Union[Evaluated, _Mapping]]] = ..., holding: _Optional[_Iterable[str]] = ..., leaving: _Optional[bool] = ...) -> None: ...
 
 class TriggerHello(_message.Message):
     __slots__ = ("trigger_types", "slots", "holding")
@@ -733,7 +733,7 @@ class TriggerHello(_message.Message):
     def __init__(self, trigger_types: _Optional[_Iterable[str]] = ..., slots: _Optional[int] = ..., holding: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Evaluated(_message.Message):
-    __slots__ = ("evaluation_id", "report_id", "finding", "variables_json", "error_code", "error_message")
+    __slots__ = ("evaluation_id", "report_id", "finding", "variables_json", "error_code", "error_message", "namespace", "flow_id", "trigger_id")
     class Finding(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         FINDING_UNSPECIFIED: _ClassVar[Evaluated.Finding]
@@ -750,13 +750,19 @@ class Evaluated(_message.Message):
     VARIABLES_JSON_FIELD_NUMBER: _ClassVar[int]
     ERROR_CODE_FIELD_NUMBER: _ClassVar[int]
     ERROR_MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    FLOW_ID_FIELD_NUMBER: _ClassVar[int]
+    TRIGGER_ID_FIELD_NUMBER: _ClassVar[int]
     evaluation_id: str
     report_id: str
     finding: Evaluated.Finding
     variables_json: bytes
     error_code: str
     error_message: str
-    def __init__(self, evaluation_id: _Optional[str] = ..., report_id: _Optional[str] = ..., finding: _Optional[_Union[Evaluated.Finding, str]] = ..., variables_json: _Optional[bytes] = ..., error_code: _Optional[str] = ..., error_message: _Optional[str] = ...) -> None: ...
+    namespace: str
+    flow_id: str
+    trigger_id: str
+    def __init__(self, evaluation_id: _Optional[str] = ..., report_id: _Optional[str] = ..., finding: _Optional[_Union[Evaluated.Finding, str]] = ..., variables_json: _Optional[bytes] = ..., error_code: _Optional[str] = ..., error_message: _Optional[str] = ..., namespace: _Optional[str] = ..., flow_id: _Optional[str] = ..., trigger_id: _Optional[str] = ...) -> None: ...
 
 class TriggerOrder(_message.Message):
     __slots__ = ("evaluate", "over", "stored", "renew_seconds")
