@@ -31,7 +31,6 @@ OLD_TYPE_PREFIXES: tuple[tuple[str, str], ...] = (
 )
 
 OLD_TYPES = {
-    "io.kestra.core.tasks.debugs.Echo": "io.kestra.plugin.core.log.Log",
     "io.kestra.core.tasks.scripts.Bash": "io.kestra.plugin.scripts.shell.Commands",
     "io.kestra.core.tasks.scripts.Python": "io.kestra.plugin.scripts.python.Commands",
     "io.kestra.core.tasks.flows.EachSequential": "io.kestra.plugin.core.flow.EachSequential",
