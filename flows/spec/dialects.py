@@ -66,6 +66,15 @@ def present_types(name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def old_types(name: str) -> tuple[str, ...]:
+    """The older identifiers that stand for a present one: what `present_types` undoes."""
+    found = [old for old, new in OLD_TYPES.items() if new == name]
+    found += [old + name.removeprefix(new) for old, new in OLD_TYPE_PREFIXES if name.startswith(new)]
+    if ".condition." in name:
+        found += [f"{one}Condition" for one in (name, *found) if not one.endswith("Condition")]
+    return tuple(one for one in dict.fromkeys(found) if name in present_types(one))
+
+
 P = TypeVar("P", bound=type[Properties])
 
 

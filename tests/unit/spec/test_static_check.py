@@ -169,8 +169,10 @@ def test_input_that_is_read_before_it_has_a_value() -> None:
         (f'  - {{id: i, type: {FLOW}If, condition: "{{{{ 1 == 2 }}}}", then: [{give("a")}]}}\n', "`then` never runs"),
         (f"  - {{id: i, type: {FLOW}If, condition: true, then: [{give('a')}], else: [{give('b')}]}}\n", "`else` never runs"),
         (
-            (f"  - {{id: s, type: {FLOW}Switch, value: '{{{{ inputs.size }}}}', "
-            f"cases: {{S: [{give('a')}], XL: [{give('b')}]}}}}\n"),
+            (
+                f"  - {{id: s, type: {FLOW}Switch, value: '{{{{ inputs.size }}}}', "
+                f"cases: {{S: [{give('a')}], XL: [{give('b')}]}}}}\n"
+            ),
             "The case `XL` of `s` never matches",
         ),
         (f"  - {{id: f, type: {FLOW}ForEach, values: [], tasks: [{give('a')}]}}\n", "`f` has no values: its tasks never run"),
