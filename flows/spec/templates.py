@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from flows.errors import ExpressionError
 from flows.expressions import compile_template
-from flows.plugins import TaskType
+from flows.plugins import TaskType, TriggerType
 from flows.spec.blocks import FoundTask
 from flows.spec.faults import Findings, Path
 from flows.spec.source import ListNode, MapNode, Node, ScalarNode
@@ -68,6 +68,18 @@ def _unrendered(task_type: type[TaskType] | None) -> frozenset[str]:
     return task_type.unrendered if task_type is not None else frozenset()
 
 
+ASKED = frozenset({"conditions", "preconditions", "dependsOn"})
+"""Properties of triggers that are not rendered as a whole, but whose expressions are asked one by one."""
+
+
+def trigger_properties(node: MapNode, path: Path, trigger_type: type[TriggerType] | None) -> Iterator[tuple[str, Node, Path]]:
+    """The properties of a trigger whose templates are evaluated at some time: name, node, path."""
+    unrendered = trigger_type.unrendered - ASKED if trigger_type is not None else frozenset()
+    for key, entry in node.entries.items():
+        if key not in NEVER_RENDERED and key not in unrendered:
+            yield key, entry.value, (*path, key)
+
+
 def input_parts(node: Node | None, path: Path) -> Iterator[tuple[MapNode, str, Node, Path]]:
     """The rendered parts of declared inputs, those of forms included: the input, the name of the part, its node and path."""
     for index, item in enumerate(node.items if isinstance(node, ListNode) else []):
@@ -86,10 +98,8 @@ def check_templates(root: MapNode, tasks: TaskReader, triggers: TriggerReader, f
         for _, node, path in task_properties(task):
             check_syntax(node, path, findings)
     for trigger, path, trigger_type in triggers.found:
-        unrendered = trigger_type.unrendered if trigger_type is not None else frozenset()
-        for key, entry in trigger.entries.items():
-            if key not in NEVER_RENDERED and key not in unrendered:
-                check_syntax(entry.value, (*path, key), findings)
+        for _, node, where in trigger_properties(trigger, path, trigger_type):
+            check_syntax(node, where, findings)
     for name in ("outputs", "sla", "checks"):
         part = root.get(name)
         if isinstance(part, ListNode):

@@ -21,14 +21,14 @@ from flows.spec.check.mentions import mentions
 from flows.spec.check.outside import NAMESPACE_FILE, check_file, check_outside
 from flows.spec.check.places import Place, Places
 from flows.spec.check.reach import check_reach
-from flows.spec.check.references import LOOP_ROOTS, ROOTS, TASK_ROOTS, Reader, References
+from flows.spec.check.references import LOOP_ROOTS, ROOTS, TASK_ROOTS, TRIGGER_ROOTS, Reader, References
 from flows.spec.defaults import OuterDefaults
 from flows.spec.faults import Findings, Path
 from flows.spec.parse import Reading, read_flow
 from flows.spec.problems import Problem, in_order
 from flows.spec.source import ListNode, MapNode, Node, ScalarNode
 from flows.spec.tasks import child_nodes
-from flows.spec.templates import NEVER_RENDERED, input_parts, task_properties, templates, texts
+from flows.spec.templates import input_parts, task_properties, templates, texts, trigger_properties
 
 __all__ = ["Known", "KnownFlow", "KnownFlows", "NothingKnown", "check_flow", "check_reading"]
 
@@ -148,12 +148,8 @@ class _Check:
     def _starts(self) -> None:
         """Triggers: what their templates name, and whether the inputs they give are those of the flow."""
         for node, path, trigger_type in self.triggers.found:
-            unrendered = trigger_type.unrendered if trigger_type is not None else frozenset()
-            for key, entry in node.entries.items():
-                if key in NEVER_RENDERED or key in unrendered or key in ("conditions", "preconditions", "dependsOn"):
-                    continue
-                roots = TASK_ROOTS | LOOP_ROOTS | {"namespace", "flowId", "state", "hasRetryAttempt"}
-                self._value(entry.value, (*path, key), Reader(roots, outputs=False, inputs=False, sure=False))
+            for _, part, where in trigger_properties(node, path, trigger_type):
+                self._value(part, where, Reader(TRIGGER_ROOTS, outputs=False, inputs=False, sure=False))
             if trigger_type is None:
                 continue
             given = node.get("inputs")

@@ -49,7 +49,9 @@ def check_reach(places: Places, inputs: tuple[Input, ...], findings: Findings) -
                     "flow.unreachable", f"`{place.id}` has no values: its tasks never run", entry, (*place.found.path, key)
                 )
         for key in ("runIf", "when"):
-            written = constant(place.found.node.get(key))
+            node = place.found.node.get(key)
+            # A plain `false` is somebody's switch; an expression that never holds is a mistake.
+            written = constant(node) if isinstance(node, ScalarNode) and is_template(node.text) else None
             if written is not None and not truthy(written):
                 entry = place.found.node.entries[key]
                 findings.warn(

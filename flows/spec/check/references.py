@@ -87,6 +87,7 @@ ROOTS = frozenset(
 TASK_ROOTS = ROOTS | frozenset(
     ["task", "taskrun", "parent", "parents", "error", "workingDir", "outputDir", "outputFiles", "workerTaskrun"]
 )
+TRIGGER_ROOTS = ROOTS | frozenset({"flowId", "state", "hasRetryAttempt", "taskrun"})
 LOOP_ROOTS = frozenset({"item", "iteration"})
 OTHER_ROOTS = frozenset(
     ["response", "request", "body", "headers", "row", "rows", "record", "count", "inputFile", "inputFiles", "logs", "loop"]
@@ -249,7 +250,7 @@ class References:
         if order == "beside" and not report.guarded:
             message = f"`outputs.{name}` is read beside the task `{name}`, which may not have ended yet"
             report.doubt("flow.never_ran", message, "run the tasks in sequence, or let one depend on the other")
-        if reader.task is None or reader.task.iteration() is target.iteration():
+        if reader.task is None or target.iteration() in (reader.task, reader.task.iteration()):
             self._property(target, rest, report)
 
     def _property(self, target: Place, rest: tuple[Any, ...], report: _Report) -> None:
