@@ -20,7 +20,7 @@ from flows.machine import context
 from flows.machine.effects import Effects, HandOut
 from flows.machine.house import House
 from flows.machine.orders import type_name
-from flows.machine.simulate import EVENTS_MAX, Answer, Player, echo
+from flows.machine.simulate import EVENTS_MAX, Answer, Player, echo, outline
 from flows.machine.states import FROZEN, State
 from flows.plugins import Properties
 from flows.spec.model import Flow
@@ -188,7 +188,6 @@ def run_suite(
     functions: Mapping[str, Callable[..., Any]] | None = None,
     beside: tuple[Flow, ...] = (),
     seed: int = 0,
-    encrypt: Callable[[str], Any] | None = None,
 ) -> list[CaseResult]:
     """Runs every case. `functions`: what expressions may call beside the pure ones; `beside`: flows it may start."""
     return [run_case(case, flow, suite.disabled, functions or {}, beside, seed) for case in suite.test_cases]
@@ -213,16 +212,12 @@ def run_case(
     trigger = None
     if fixtures.trigger is not None:
         trigger = {"id": fixtures.trigger.id, "type": fixtures.trigger.type, "variables": fixtures.trigger.variables}
-    for execution_id, runs in (("flowables", fixtures.tasks),):
-        del execution_id, runs
     try:
         execution = house.create((flow.namespace, flow.id), fixtures.inputs, trigger=trigger, kind="TEST", cause={"kind": "test"})
         house.go(steps_max=EVENTS_MAX)
     except HeadraceError as error:
         return CaseResult(case.id, "ERROR", errors=(str(error),))
     held = house.executions[execution.id]
-    from flows.machine.simulate import outline
-
     text = outline(held)
     if worker.missing:
         return CaseResult(case.id, "ERROR", execution.state, errors=tuple(dict.fromkeys(worker.missing)), outline=text)
