@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -86,3 +87,16 @@ def test_same_seed_gives_the_same_faults() -> None:
     flows = [(path.name, source(path)) for path in ALL[:5]]
     assert faulty_flows(flows, 1, 1) == faulty_flows(flows, 1, 1)
     assert faulty_flows(flows, 1, 1) != faulty_flows(flows, 2, 1)
+
+
+def test_check_answers_whatever_a_text_looks_like() -> None:
+    random = Random(SEED)
+    texts = [source(path) for path in ALL]
+    pieces = ["{", "}", "[", "]", ": ", "- ", "{{", "}}", "'", '"', "\n", "  ", "null", "id", "type", "tasks", "&a ", "*a "]
+    for _ in range(1_000):
+        text = random.choice(texts)
+        for _ in range(random.randint(1, 4)):
+            at = random.randrange(len(text))
+            cut = random.randint(0, 40) if random.random() < 0.5 else 0
+            text = text[:at] + random.choice(pieces) + text[at + cut :]
+        assert all(problem.line for problem in check_flow(text, discover())), text
