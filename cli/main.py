@@ -78,9 +78,7 @@ def flow_simulate(
     timezone: Annotated[str, typer.Option(help="Zone of schedules that name none.")] = "UTC",
     seed: Annotated[int, typer.Option(help="For random values in inputs: the same seed, the same plan.")] = 0,
     output: Annotated[Literal["table", "json"], typer.Option("--format", help="table or json.")] = "table",
-    run: Annotated[
-        bool, typer.Option("--run", help="Run the executions too, in virtual time.")
-    ] = False,
+    run: Annotated[bool, typer.Option("--run", help="Run the executions too, in virtual time.")] = False,
     task_seconds: Annotated[float, typer.Option(help="With --run: how long a task takes on average.", min=0)] = 5.0,
     failures: Annotated[float, typer.Option(help="With --run: chance that an attempt fails.", min=0, max=1)] = 0.0,
 ) -> None:
