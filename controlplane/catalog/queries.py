@@ -23,8 +23,8 @@ from flows.spec.model import Flow
 from flows.spec.parse import parse_flow
 from wire.plugins import discover
 
-LOADED_FLOWS_MAX = 1_000
-"""Parsed revisions kept in memory. A typical one takes some tens of kB."""
+LOADED_FLOWS_MAX = 6_000
+"""Parsed revisions kept in memory: more than schedules that are due in one second. A typical one takes some tens of kB."""
 
 SYSTEM_NAMESPACE = "system"
 

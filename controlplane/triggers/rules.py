@@ -100,6 +100,11 @@ def rule_of(row: StateRow) -> Rule:
     return found
 
 
+def is_known(row: StateRow) -> bool:
+    """Whether its rule is in memory."""
+    return (row.tenant_id, row.namespace, row.flow_id, row.flow_revision, row.trigger_id) in _rules
+
+
 def make_rule(flow: Flow, revision: int, tenant: str, trigger_id: str) -> Rule:
     """Compiles a trigger of a flow. Raises TriggerGone."""
     trigger = next((one for one in flow.triggers if one.id == trigger_id), None)

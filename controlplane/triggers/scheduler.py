@@ -23,7 +23,7 @@ from controlplane.platform.wakeups import Hub
 from controlplane.triggers import dates, flow_triggers
 from controlplane.triggers.firing import schedule_item
 from controlplane.triggers.rows import COLUMNS, StateRow, dump, state_row
-from controlplane.triggers.rules import rule_of
+from controlplane.triggers.rules import is_known, rule_of
 from controlplane.triggers.settling import Settlement, StateKey, settle
 from flows.errors import HeadraceError
 from flows.machine.states import TERMINATED
@@ -37,9 +37,12 @@ ROUND_SECONDS = 1.0
 DUE_MAX = 5_000
 """Triggers looked at in one round; the rest follow in the next, which begins at once."""
 
-WARM_US = 15_000_000
+PORTION = 100
+"""Triggers looked at before the engine gets what they start."""
+
+WARM_US = 30_000_000
 WARM_MAX = 200
-"""How far ahead, and how many at a time, flows of coming dates are read, so that the due second costs no parsing."""
+"""How far ahead, and how many in one round, flows of coming dates are read, so that the due second costs no parsing."""
 
 OUTAGE_US = 10_000_000
 """No scheduler has ticked for so long: dates missed since are treated by `recoverMissedSchedules`. A shorter pause is a restart,
@@ -166,19 +169,21 @@ class Scheduler:
         done.looked = len(rows)
         if len(rows) >= DUE_MAX:
             self._wake.set()
-        items: list[Item] = []
         settlements: list[Settlement] = []
-        for row in rows:
-            with self._lock:
-                if row.key in self._in_flight:
-                    continue
-            item, settlement = look_at(row, now)
-            if item is not None:
-                items.append(item)
-            elif settlement is not None:
-                settlements.append(settlement)
-        done.fired = len(items)
-        self._submit(items)
+        # In portions: the engine commits the first while the next are looked at.
+        for start in range(0, len(rows), PORTION):
+            items: list[Item] = []
+            for row in rows[start : start + PORTION]:
+                with self._lock:
+                    if row.key in self._in_flight:
+                        continue
+                item, settlement = look_at(row, now)
+                if item is not None:
+                    items.append(item)
+                elif settlement is not None:
+                    settlements.append(settlement)
+            done.fired += len(items)
+            self._submit(items)
         if settlements:
             with connection.transaction():
                 settle(connection, settlements, now)
@@ -239,7 +244,10 @@ class Scheduler:
             log.info("%d schedules were late after an outage and are treated by recoverMissedSchedules", len(settlements))
 
     def _warm(self, connection: Database, now: int) -> None:
-        for row in coming_rows(connection, now):
+        cold = [row for row in coming_rows(connection, now) if not is_known(row)]
+        for row in cold[:WARM_MAX]:
+            if self._wake.is_set():
+                return  # there is something to do
             try:
                 rule_of(row)
             except HeadraceError:
@@ -280,7 +288,7 @@ def coming_rows(connection: Database, now: int) -> list[StateRow]:
     found = connection.execute(
         f"SELECT {_ROW} FROM trigger_state t WHERE t.live AND NOT t.disabled AND t.next_at_us > ? AND t.next_at_us <= ?"  # noqa: S608
         " AND t.kind = 'schedule' ORDER BY t.next_at_us LIMIT ?",
-        (now, now + WARM_US, WARM_MAX),
+        (now, now + WARM_US, DUE_MAX),
     )
     return [state_row(values) for values in found]
 
