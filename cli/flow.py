@@ -1,4 +1,4 @@
-"""`headrace flow …`: check flow files here, store and run flows on a server."""
+"""`headrace flow apply` and `run`: store and run flows on a server."""
 
 from __future__ import annotations
 
@@ -11,26 +11,6 @@ from rich.console import Console
 from cli.client import Client
 from cli.failures import CommandFailed
 from cli.live import exit_status, follow
-
-
-def validate(files: list[Path]) -> int:
-    """Prints every problem of every file as `file:line:column: message`; 0 when there is no error."""
-    from flows.spec.parse import parse_flow
-    from wire.plugins import discover
-
-    console = Console(highlight=False, soft_wrap=True)
-    failed = False
-    for path in files:
-        parsed = parse_flow(path.read_text(encoding="utf-8"), discover())
-        for problem in parsed.problems:
-            place = f"{path}:{problem.line}:{problem.column}" if problem.line is not None else str(path)
-            where = f" {problem.path}:" if problem.path else ""
-            hint = f" ({problem.hint})" if problem.hint else ""
-            console.print(f"{place}: {problem.severity} [{problem.code}]{where} {problem.message}{hint}", markup=False)
-        failed = failed or not parsed.valid
-        if parsed.valid:
-            console.print(f"{path}: valid", markup=False)
-    return 1 if failed else 0
 
 
 def apply(files: list[Path], server: str, tenant: str, login: str) -> int:

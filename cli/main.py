@@ -59,11 +59,15 @@ def worker(
 
 
 @flow_app.command("validate")
-def flow_validate(files: Annotated[list[Path], typer.Argument(help="Flow files.", exists=True, dir_okay=False)]) -> None:
-    """Checks flow files here, without a server: every problem with line and column."""
-    from cli.flow import validate
+def flow_validate(
+    paths: Annotated[list[Path], typer.Argument(help="Flow files, or folders of them.", exists=True)],
+    output: Annotated[Literal["text", "json"], typer.Option("--format", help="text or json.")] = "text",
+) -> None:
+    """Checks flows here, without a server: every problem with line and column, and how to mend it."""
+    from cli.validate import validate
+    from wire.plugins import discover
 
-    sys.exit(validate(files))
+    sys.exit(validate(paths, discover(), output))
 
 
 @flow_app.command("simulate")
@@ -74,14 +78,34 @@ def flow_simulate(
     timezone: Annotated[str, typer.Option(help="Zone of schedules that name none.")] = "UTC",
     seed: Annotated[int, typer.Option(help="For random values in inputs: the same seed, the same plan.")] = 0,
     output: Annotated[Literal["table", "json"], typer.Option("--format", help="table or json.")] = "table",
+    run: Annotated[bool, typer.Option("--run", help="Run the executions too, in virtual time.")] = False,
+    task_seconds: Annotated[float, typer.Option(help="With --run: how long a task takes on average.", min=0)] = 5.0,
+    failures: Annotated[float, typer.Option(help="With --run: chance that an attempt fails.", min=0, max=1)] = 0.0,
 ) -> None:
-    """Shows when the schedules of flow files will fire, without a server."""
+    """Shows when the schedules of flow files will fire, and with --run what becomes of it; without a server."""
     from datetime import UTC, datetime
 
-    from cli.simulate import schedules
+    from cli.simulate import executions, schedules
 
     begin = start or datetime.now(UTC).isoformat(timespec="seconds")
+    if run:
+        sys.exit(executions(files, begin, days, timezone, seed, output, seconds=task_seconds, failures=failures))
     sys.exit(schedules(files, begin, days, timezone, seed, output))
+
+
+@flow_app.command("test")
+def flow_test(
+    files: Annotated[list[Path], typer.Argument(help="Unit-test documents.", exists=True, dir_okay=False)],
+    flows: Annotated[
+        list[Path] | None, typer.Option("--flows", help="Flow files or folders (default: the documents' folders).", exists=True)
+    ] = None,
+    seed: Annotated[int, typer.Option(help="For random values: the same seed, the same results.")] = 0,
+    output: Annotated[Literal["table", "json"], typer.Option("--format", help="table or json.")] = "table",
+) -> None:
+    """Runs unit tests of flows in memory, without a server and without a network."""
+    from cli.flow_test import run_tests
+
+    sys.exit(run_tests(files, flows or [], seed, output))
 
 
 @flow_app.command("apply")

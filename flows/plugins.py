@@ -70,6 +70,7 @@ class TaskProperties(Properties):
     worker_selector: dict[str, Any] | None = None
     task_cache: dict[str, Any] | None = None
     assets: dict[str, Any] | None = None
+    policy_refs: list[str] | None = None
 
 
 class NoOutputs(Properties):
@@ -147,6 +148,7 @@ class TriggerType(Properties):
     allow_concurrent: bool = False
     fail_on_trigger_error: bool = False
     assets: dict[str, Any] | None = None
+    policy_refs: list[str] | None = None
 
     def evaluate(self, context: Any) -> Any:
         """Looks once, on a worker, with rendered properties. Gives variables (a `Properties` or a mapping), or None."""

@@ -272,7 +272,7 @@ class Running:
             "render": context.render,
             "output_file": lambda path, label: context.output_file(Path(path), label),
             "input_file": context.input_file,
-            "namespace_files": context.namespace_files,
+            "namespace_files": partial(_namespace_files, context),
         }
         try:
             value = await self.thread(calls[name], *arguments)
@@ -297,6 +297,13 @@ def set_level(attempt: Attempt, context: AgentContext) -> None:
     """Applies the task's `logLevel`: lines below it are not kept."""
     if attempt.plan.log_level is not None:
         attempt.log.level_min = LEVELS.get(str(context.render(attempt.plan.log_level)), INFO)
+
+
+def _namespace_files(
+    context: AgentContext, include: list[str], exclude: list[str], namespaces: list[str], if_exists: str, per_namespace: bool
+) -> list[str]:
+    """As a process asks for it: everything in order."""
+    return context.namespace_files(include, exclude, namespaces, if_exists=if_exists, folder_per_namespace=per_namespace)
 
 
 def _crashed(ended: Exit) -> str:

@@ -21,8 +21,9 @@ from controlplane.platform.filters import prefix
 from controlplane.platform.identifiers import FLOW, require_namespace
 from controlplane.platform.rendering import dump
 from controlplane.triggers.sync import flow_deleted, flow_saved
+from flows.spec.check import check_reading
 from flows.spec.model import Flow
-from flows.spec.parse import parse_flow
+from flows.spec.parse import parse_flow, read_flow
 from wire.plugins import discover
 
 
@@ -224,7 +225,9 @@ def validate_sources(tenant: str, sources: Sequence[str]) -> list[dict[str, Any]
 
 
 def _validated(tenant: str, index: int, source: str) -> dict[str, Any]:
-    parsed = parse_flow(source, discover())
+    reading = read_flow(source, discover())
+    parsed, problems = reading.parsed, check_reading(reading)
+    # What would refuse the source when it is stored; the rest of the check advises.
     errors = [problem for problem in parsed.problems if problem.severity == "error"]
     flow_id = parsed.flow.id if parsed.flow is not None else mentioned(source, "id")
     namespace = parsed.flow.namespace if parsed.flow is not None else mentioned(source, "namespace")
@@ -239,10 +242,10 @@ def _validated(tenant: str, index: int, source: str) -> dict[str, Any]:
         row["constraints"] = "\n".join(lines)
     raw = parsed.flow.raw if parsed.flow is not None else {}
     row["outdated"] = _outdated(tenant, namespace, flow_id, raw.get("revision"))
-    row["deprecationPaths"] = [problem.path for problem in parsed.problems if problem.code.endswith(".deprecated")]
-    row["warnings"] = [str(problem) for problem in parsed.problems if problem.severity == "warning"]
+    row["deprecationPaths"] = [problem.path for problem in problems if problem.code.endswith(".deprecated")]
+    row["warnings"] = [str(problem) for problem in problems if problem not in errors]
     row["infos"] = []
-    row["problems"] = [problem_json(problem) for problem in parsed.problems]
+    row["problems"] = [problem_json(problem) for problem in problems]
     return row
 
 

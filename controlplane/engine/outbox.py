@@ -61,22 +61,22 @@ elsewhere must bear repetition. An exception leaves the notice to be delivered a
 commit."""
 
 _consumers: dict[str, Consumer] = {}
-_wanted: dict[str, Callable[[str], bool]] = {}
+_wanted: dict[str, Callable[[Database, str], bool]] = {}
 
 
-def consume(kind: str, consumer: Consumer, wanted: Callable[[str], bool] | None = None) -> None:
-    """Registers who gets the notices of a kind. `wanted(tenant)` says, cheaply, whether they need to be written at all."""
+def consume(kind: str, consumer: Consumer, wanted: Callable[[Database, str], bool] | None = None) -> None:
+    """Registers who gets the notices of a kind. `wanted(database, tenant)` says, cheaply, whether they need be written at all."""
     _consumers[kind] = consumer
     if wanted is not None:
         _wanted[kind] = wanted
 
 
-def is_consumed(kind: str, tenant: str) -> bool:
+def is_consumed(database: Database, kind: str, tenant: str) -> bool:
     """Whether somebody wants the notices of this kind."""
     if kind not in _consumers:
         return False
     wanted = _wanted.get(kind)
-    return wanted is None or wanted(tenant)
+    return wanted is None or wanted(database, tenant)
 
 
 def event_payload(event: Event) -> dict[str, Any]:

@@ -112,9 +112,9 @@ def _messages(batch: Batch) -> list[Row]:
         add(tenant, execution_id, outbox.BEGIN, {"pinned": pinned})
     for key, effects in batch.effects.items():
         for notice in effects.notices:
-            if outbox.is_consumed(notice.kind, key[0]):
+            if outbox.is_consumed(batch.database, notice.kind, key[0]):
                 add(key[0], None, notice.kind, {"executionId": key[1], **notice.data})
-        if (effects.states or key in batch.new) and outbox.is_consumed(outbox.STATES, key[0]):
+        if (effects.states or key in batch.new) and outbox.is_consumed(batch.database, outbox.STATES, key[0]):
             add(key[0], None, outbox.STATES, _states(key, batch.executions[key], effects, new=key in batch.new))
     return rows
 

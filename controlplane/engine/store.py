@@ -297,14 +297,18 @@ def execution_of(data: dict[str, Any]) -> Execution:
 def load_runs(database: Database, key: Key) -> list[TaskRun]:
     """All task runs of an execution, those that are over included, in order of creation."""
     found: list[TaskRun] = []
-    keys = (("tenant_id", "text"), ("execution_id", "text"))
-    at = -1
+    at = ""
+    sql = (
+        f"SELECT {', '.join(names(RUN_ALL))} FROM task_run WHERE tenant_id = ? AND execution_id = ? AND id > ?"  # noqa: S608
+        " ORDER BY id LIMIT ?"  # the order of the key: each page begins where the last one ended, nothing is sorted
+    )
     while True:
-        page = database.select("task_run", names(RUN_ALL), keys, [key], f"AND t.seq > {at} ORDER BY t.seq LIMIT {RUNS_PAGE}")()
+        page = database.execute(sql, (*key, at, RUNS_PAGE))
         found.extend(run_of(dict(zip(names(RUN_ALL), row, strict=True))) for row in page)
         if len(page) < RUNS_PAGE:
+            found.sort(key=lambda run: run.seq)
             return found
-        at = found[-1].seq
+        at = found[-1].id
 
 
 def run_of(data: dict[str, Any]) -> TaskRun:

@@ -105,9 +105,8 @@ class _Explanation:
             yield self._reason("execution.rerun", "it is tried again as a new execution", until=due, unblocked_by=["time"])
         for (run_id, kind), due in sorted(self.timers.items()):
             if not run_id and kind.startswith("sla:") and self.state not in TERMINATED:
-                yield self._reason(
-                    "execution.sla", f"service level {kind[4:]} is violated when it is not over by then", until=due, sla=kind[4:]
-                )
+                text = f"service level {kind[4:]} is violated when it is not over by then"
+                yield self._reason("execution.sla", text, until=due, unblocked_by=["end of the execution"], sla=kind[4:])
 
     def _queued(self) -> Reason:
         same = Execution.objects.filter(tenant_id=self.tenant, namespace=self.row["namespace"], flow_id=self.row["flow_id"])

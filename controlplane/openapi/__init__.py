@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from controlplane.openapi.components import SCHEMAS, ref
+from controlplane.openapi.triggers import TRIGGER_SCHEMAS
 
 _PATH_NAMES = {
     "execution_id": "executionId",
@@ -38,6 +39,7 @@ def add_components(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     """Adds our schemas, the error body of every operation, and the contract's names of path parameters."""
     schemas = result.setdefault("components", {}).setdefault("schemas", {})
     schemas.update(SCHEMAS)
+    schemas.update(TRIGGER_SCHEMAS)
     fault = {"description": "What went wrong, and what to do.", "content": {"application/json": {"schema": ref("Fault")}}}
     result["paths"] = {_renamed(path): operations for path, operations in result.get("paths", {}).items()}
     for operations in result["paths"].values():

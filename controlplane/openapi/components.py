@@ -235,61 +235,6 @@ SCHEMAS: dict[str, Schema] = {
         },
         {"flow": TEXT, "namespace": TEXT, "constraints": TEXT},
     ),
-    "TriggerReason": record({"code": TEXT, "message": TEXT}, {"until": WHEN, "since": WHEN, "at": WHEN}, extra=True),
-    "Backfill": record(
-        {"start": WHEN, "end": WHEN, "currentDate": WHEN, "paused": FLAG},
-        {"inputs": ANY_OBJECT, "labels": listed(ref("Label")), "previousNextExecutionDate": WHEN},
-    ),
-    "TriggerState": record(
-        {
-            "tenantId": TEXT,
-            "namespace": TEXT,
-            "flowId": TEXT,
-            "triggerId": TEXT,
-            "kind": {"type": "string", "enum": ["SCHEDULE", "POLLING", "REALTIME", "WEBHOOK", "FLOW"]},
-            "type": TEXT,
-            "flowRevision": WHOLE,
-            "updatedAt": WHEN,
-            "disabled": FLAG,
-            "locked": FLAG,
-        },
-        {
-            "explain": listed(ref("TriggerReason")),
-            "evaluatedAt": WHEN,
-            "date": WHEN,
-            "nextEvaluationDate": WHEN,
-            "nextExecutionDate": WHEN,
-            "lastTriggeredDate": WHEN,
-            "executionId": TEXT,
-            "workerId": TEXT,
-            "evaluateRunningDate": WHEN,
-            "backfill": ref("Backfill"),
-            "stopAfter": listed(ref("StateName")),
-        },
-    ),
-    "TriggerStatePage": paged(ref("TriggerState")),
-    "TriggerAndState": record({"trigger": ref("FlowTask"), "state": ref("TriggerState")}, extra=True),
-    "TriggerPage": paged(ref("TriggerAndState")),
-    "TriggerKey": record({"namespace": TEXT, "flowId": TEXT, "triggerId": TEXT}),
-    "TriggerKeys": listed(ref("TriggerKey")),
-    "TriggerSwitch": record(
-        {"namespace": TEXT, "flowId": TEXT, "triggerId": TEXT, "disabled": FLAG},
-        {"recoverMissedSchedules": {"type": "string", "enum": ["ALL", "LAST", "NONE"]}},
-    ),
-    "TriggerSwitches": record(
-        {"triggers": listed(ref("TriggerKey")), "disabled": FLAG},
-        {"recoverMissedSchedules": {"type": "string", "enum": ["ALL", "LAST", "NONE"]}},
-    ),
-    "BackfillWanted": record(
-        {
-            "namespace": TEXT,
-            "flowId": TEXT,
-            "triggerId": TEXT,
-            "backfill": record(
-                {"start": WHEN}, {"end": WHEN, "inputs": ANY_OBJECT, "labels": listed(ref("Label")), "paused": FLAG}
-            ),
-        }
-    ),
     "FileAttributes": record(
         {
             "fileName": TEXT,

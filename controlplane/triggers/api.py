@@ -260,7 +260,7 @@ class SetDisabledByIdsView(BulkView):
     """The switch of several."""
 
     @extend_schema(
-        operation_id="disabledTriggersByIds", tags=_TAGS, request=body("TriggerSwitches"), responses=answer("BulkReceipt")
+        operation_id="disabledTriggersByIds", tags=_TAGS, request=body("TriggerSwitches"), responses=answer("BulkAnswer")
     )
     def post(self, request: Request, tenant: str) -> HttpResponse:
         """By keys."""
@@ -278,7 +278,7 @@ class SetDisabledByQueryView(BulkView):
         tags=_TAGS,
         parameters=[query("filters"), query("disabled", bool)],
         request=None,
-        responses=answer("BulkReceipt"),
+        responses=answer("BulkAnswer"),
     )
     def post(self, request: Request, tenant: str) -> HttpResponse:
         """By filters; none means all of the tenant."""
@@ -295,7 +295,7 @@ def _ids_view(name: str, operation: str, act: Callable[[StateKey], Any], need: N
         return self.apply(_keys(tenant, json_body(plain(request))), act)
 
     post.__doc__ = about
-    describe = extend_schema(operation_id=operation, tags=_TAGS, request=body("TriggerKeys"), responses=answer("BulkReceipt"))
+    describe = extend_schema(operation_id=operation, tags=_TAGS, request=body("TriggerKeys"), responses=answer("BulkAnswer"))
     verb = "delete" if need is Need.DELETE else "post"
     return type(name, (BulkView,), {"need": need, verb: describe(post), "__doc__": about, "__module__": __name__})
 
@@ -314,7 +314,7 @@ def _query_view(
 
     post.__doc__ = about
     describe = extend_schema(
-        operation_id=operation, tags=_TAGS, parameters=[query("filters")], request=None, responses=answer("BulkReceipt")
+        operation_id=operation, tags=_TAGS, parameters=[query("filters")], request=None, responses=answer("BulkAnswer")
     )
     verb = "delete" if need is Need.DELETE else "post"
     return type(name, (BulkView,), {"need": need, verb: describe(post), "__doc__": about, "__module__": __name__})

@@ -1,14 +1,8 @@
 """Flow triggers: an execution that takes a state may start executions of other flows (triggers-and-conditions §8).
 
-<<<<<<< HEAD
-The engine writes a notice with every step in which an execution took states, in tenants that have Flow triggers at all. Here
-each notice is consumed in one transaction: the windows move, the firing is remembered, and the new executions are stored with a
-message that has the engine begin them. A notice that is delivered twice, or cut off anywhere, starts nothing twice and loses
-=======
 The engine writes a notice with every step in which an execution took states, in tenants that have Flow triggers at all. Here each
 notice is consumed in one transaction: the windows move, the firing is remembered, and the new executions are stored with a
 message that has the engine begin them. So a notice that is delivered twice, or cut off anywhere, starts nothing twice and loses
->>>>>>> main
 nothing.
 """
 
@@ -31,7 +25,6 @@ from controlplane.engine.service import Engine, EngineUnavailable, installed
 from controlplane.platform.database import Database, Row
 from controlplane.triggers.dates import micros, moment
 from controlplane.triggers.firing import execution_item, flow_for, key_of, wanted_of
-from controlplane.triggers.models import TriggerState
 from controlplane.triggers.rows import COLUMNS, StateRow, dump, state_row
 from controlplane.triggers.rules import Rule, rule_of
 from controlplane.triggers.settling import FIRING_ALL, FIRING_KEYS, STATE_KEYS, Settlement, StateKey, settle
@@ -74,20 +67,24 @@ def _drop(tenant: str) -> None:
         _listeners.pop(tenant, None)
 
 
-def wanted(tenant: str) -> bool:
+def wanted(database: Database, tenant: str) -> bool:
     """Whether the tenant has Flow triggers at all. Asked by the engine with every step that changed a state."""
-    return bool(listeners_of(tenant))
+    return bool(listeners_of(database, tenant))
 
 
-def listeners_of(tenant: str) -> tuple[Listener, ...]:
+def listeners_of(database: Database, tenant: str) -> tuple[Listener, ...]:
     """The live Flow triggers of a tenant."""
     with _lock:
         known = _listeners.get(tenant)
     if known is not None and known[0] > time.monotonic():
         return known[1]
     found = []
-    rows = TriggerState.objects.filter(tenant_id=tenant, kind="flow", live=True, disabled=False)
-    for values in rows.values_list(*COLUMNS):
+    rows = database.execute(
+        f"SELECT {', '.join(COLUMNS)} FROM trigger_state"  # noqa: S608 - constants
+        " WHERE tenant_id = ? AND kind = 'flow' AND live AND NOT disabled ORDER BY namespace, flow_id, trigger_id",
+        (tenant,),
+    )
+    for values in rows:
         row = state_row(values)
         try:
             found.append(Listener(row.key, rule_of(row)))
@@ -106,7 +103,8 @@ def on_notice(database: Database, notice: Notice) -> Callable[[], None] | None:
     """Consumes a notice of kind `execution.state`: every state the execution took, in order."""
     data = notice.data
     named = (notice.tenant, data["namespace"], data["flowId"])
-    listeners = [one for one in listeners_of(notice.tenant) if one.key[:3] != named and _may_concern(one.rule, data["states"])]
+    others = (one for one in listeners_of(database, notice.tenant) if one.key[:3] != named)
+    listeners = [one for one in others if _may_concern(one.rule, data["states"])]
     if not listeners:
         return None
     upstream, history = _upstream(database, notice, attempts=any(_reads_attempts(one.rule) for one in listeners))
@@ -124,7 +122,7 @@ def on_state(
     database: Database, upstream: UpstreamExecution, now: datetime, listeners: Iterable[Listener] | None = None
 ) -> list[Row]:
     """One change of state, inside a transaction on `database`. Returns the messages that begin what it started."""
-    given = listeners_of(upstream.tenant) if listeners is None else listeners
+    given = listeners_of(database, upstream.tenant) if listeners is None else listeners
     concerned = {one.key: one for one in given if one.rule.follows is not None and one.rule.follows.concerns(upstream)}
     if not concerned:
         return []
@@ -178,7 +176,7 @@ def _store(database: Database, execution: Execution, at: int) -> list[Row]:
     database.insert("execution", store.EXECUTION_ALL, [store.execution_row(execution)])
     if not execution.state.terminated:
         message: Row = (execution.tenant, new_id(), execution.id, outbox.BEGIN, dump({"pinned": False}), at, 0)
-    elif outbox.is_consumed(outbox.STATES, execution.tenant):
+    elif outbox.is_consumed(database, outbox.STATES, execution.tenant):
         states = [state for state, _ in execution.history]
         data: dict[str, Any] = {"executionId": execution.id, "namespace": execution.namespace, "flowId": execution.flow_id}
         data |= {"revision": execution.revision, "kind": execution.kind, "states": states}

@@ -1,26 +1,28 @@
 """Encrypts what is stored in executions and must not be read there: SECRET inputs, encrypted outputs (flow-language §5).
 
-`v1`: a keystream of HMAC-SHA-256 over (nonce, counter), and an HMAC-SHA-256 tag over tenant, nonce and text (encrypt, then
-authenticate). Both are standard constructions from what Python itself brings; the prefix leaves room for AES-GCM beside it. Keys
-are derived per tenant from the control plane's encryption key, so that a value copied to another tenant does not decrypt.
+AES-256-GCM with a nonce of its own for each value; the tenant is authenticated with it, and each tenant's key is derived (HKDF)
+from the control plane's encryption key, so that a value copied to another tenant does not decrypt.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
-import hmac
 import os
 from collections.abc import Callable
+from functools import lru_cache
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 
 from controlplane.platform.errors import Invalid
 
 _PREFIX = "v1."
-_NONCE_BYTES = 16
-_TAG_BYTES = 32
+_NONCE_BYTES = 12
+_TAG_BYTES = 16
 
 
 class Undecryptable(Invalid):
@@ -36,11 +38,11 @@ def encrypt_for(tenant: str) -> Callable[[str], str]:
 
 def encrypt(tenant: str, text: str) -> str:
     """The encrypted form of a text, another one each time."""
-    secret, seal = _keys(tenant)
     nonce = os.urandom(_NONCE_BYTES)
-    body = _mixed(secret, nonce, text.encode("utf-8", "surrogatepass"))
-    tag = hmac.digest(seal, nonce + body, "sha256")
-    return _PREFIX + base64.urlsafe_b64encode(nonce + body + tag).decode()
+    sealed = _cipher(settings.HEADRACE_ENCRYPTION_KEY, tenant).encrypt(
+        nonce, text.encode("utf-8", "surrogatepass"), tenant.encode()
+    )
+    return _PREFIX + base64.urlsafe_b64encode(nonce + sealed).decode()
 
 
 def decrypt(tenant: str, value: str) -> str:
@@ -51,21 +53,16 @@ def decrypt(tenant: str, value: str) -> str:
         data = b""
     if not value.startswith(_PREFIX) or len(data) < _NONCE_BYTES + _TAG_BYTES:
         raise Undecryptable("the value is no encrypted one of this platform")
-    secret, seal = _keys(tenant)
-    nonce, body, tag = data[:_NONCE_BYTES], data[_NONCE_BYTES:-_TAG_BYTES], data[-_TAG_BYTES:]
-    if not hmac.compare_digest(tag, hmac.digest(seal, nonce + body, "sha256")):
-        raise Undecryptable("the value was encrypted with another key (HEADRACE_ENCRYPTION_KEY), or it is damaged")
-    return _mixed(secret, nonce, body).decode("utf-8", "surrogatepass")
+    try:
+        plain = _cipher(settings.HEADRACE_ENCRYPTION_KEY, tenant).decrypt(
+            data[:_NONCE_BYTES], data[_NONCE_BYTES:], tenant.encode()
+        )
+    except InvalidTag:
+        raise Undecryptable("the value was encrypted with another key (HEADRACE_ENCRYPTION_KEY), or it is damaged") from None
+    return plain.decode("utf-8", "surrogatepass")
 
 
-def _keys(tenant: str) -> tuple[bytes, bytes]:
-    """The tenant's keys for the keystream and for the tag."""
-    root = hashlib.sha256(settings.HEADRACE_ENCRYPTION_KEY.encode()).digest()
-    made = [hmac.digest(root, f"headrace/{purpose}/{tenant}".encode(), "sha256") for purpose in ("keystream", "tag")]
-    return made[0], made[1]
-
-
-def _mixed(key: bytes, nonce: bytes, data: bytes) -> bytes:
-    blocks = range(-(-len(data) // 32))
-    stream = b"".join(hmac.digest(key, nonce + number.to_bytes(8), "sha256") for number in blocks)
-    return bytes(one ^ other for one, other in zip(data, stream, strict=False))
+@lru_cache(maxsize=1_000)
+def _cipher(root: str, tenant: str) -> AESGCM:
+    derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=f"headrace/values/{tenant}".encode()).derive(root.encode())
+    return AESGCM(derived)

@@ -139,7 +139,10 @@ def _timer(step: Step, event: TimerFired) -> None:
             service_levels.deadline(step, event.kind)
         return
     run = execution.runs.get(event.task_run_id)
-    if run is None or run.attempt != event.attempt:
+    if run is None:
+        return
+    number = run.cursor.rounds if event.kind == "round" and run.cursor is not None else run.attempt
+    if number != event.attempt:
         return
     if event.kind == "retry":
         attempts.again(step, run)

@@ -66,8 +66,9 @@ def tell_waiter(step: Step) -> None:
 def close_strays(step: Step) -> None:
     """What a failed block left behind: attempts at workers and child executions go on and are recorded; the rest is closed."""
     for run in list(step.execution.runs.values()):
-        place = step.place(run)
-        if place.task.kind == "flowable" or run.state is not State.RUNNING:
+        kind = step.task(run).kind
+        block = kind == "flowable" or (run.cursor is not None and kind != "executable")
+        if block or run.state is not State.RUNNING:
             if run.state in (State.CREATED, State.RESTARTED) and run.id not in step.execution.held and run.cursor is None:
                 continue  # handed out already: a worker may take it
             _close(step, run, State.KILLED)

@@ -220,6 +220,8 @@ class House:
             self.step()
             if self.steps > end:
                 raise MachineError(f"no end within {steps_max} events")
+        if until is not None:
+            self.now = max(self.now, until)
 
     def step(self) -> None:
         """The next thing happens."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flows import limits
 from flows.errors import ExpressionError
+from flows.machine.effects import TimerWanted
 from flows.machine.execution import RANK, Attempt, Cursor, TaskRun
 from flows.machine.orders import ORDERS, Next, Order
 from flows.machine.states import State
@@ -182,7 +183,6 @@ class Rounds(Order):
 
     def open(self, step: Step, run: TaskRun, task: Task) -> None:
         step.cursor(run).rounds = 1
-        run.iteration = 1
         run.outputs = {"iterationCount": 1}
         step.know_outputs(run)
 
@@ -215,7 +215,8 @@ class Rounds(Order):
             self._fail(cursor)
             return False
         step.wait_as(run, State.PAUSED)
-        step.timer(run, "round", step.now + wait)
+        # The number of the round, not of an attempt: what is said about an earlier round is old.
+        step.effects.timers.append(TimerWanted(run.id, cursor.rounds, "round", step.now + wait))
         return True
 
     def _fail(self, cursor: Cursor) -> None:
@@ -235,7 +236,6 @@ def next_round(step: Step, run: TaskRun) -> None:
     run.state = State.CREATED
     del run.history[1:]
     run.move(State.RUNNING, step.now)
-    run.iteration = cursor.rounds
     run.attempts.clear()
     cursor.next, cursor.open, cursor.worst, cursor.failed = 0, 0, 0, False
     step.effects.touch(run)

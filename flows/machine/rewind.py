@@ -287,7 +287,7 @@ class _Rewind:
         step.effects.execution_changed = True
         step.effects.ended = False
         for run in self.leaves:
-            blocks.dispatch_again(step, run)
+            blocks.dispatch(step, run, past_breakpoint=True)
         step.wake_all()
         blocks.settle(step)
 

@@ -20,6 +20,7 @@ from flows.machine.execution import Execution, TaskRun
 from flows.machine.house import Held, House
 from flows.machine.orders import type_name
 from flows.machine.states import FROZEN, State
+from flows.spec.durations import parse_duration
 from flows.spec.model import Flow
 
 SECOND_US = 1_000_000
@@ -81,6 +82,10 @@ def echo(hand_out: HandOut, functions: Mapping[str, Callable[..., Any]] | None =
                 message = str(render_value(properties.get("errorMessage", "Task failure"), scope))
                 return Answer(State.FAILED, error={"code": "task.fail", "message": message})
             return Answer()
+        if kind == "Assert":
+            return _assert(properties, scope)
+        if kind == "Sleep":
+            return Answer(seconds=parse_duration(str(render_value(properties.get("duration"), scope))).total_seconds())
         if kind == "OutputValues":
             return Answer(outputs={"values": render_value(properties.get("values"), scope)})
         written = properties.get("format")
@@ -90,6 +95,17 @@ def echo(hand_out: HandOut, functions: Mapping[str, Callable[..., Any]] | None =
         return Answer(outputs={"value": render_value(written, scope)})
     except ExpressionError as error:
         return Answer(State.FAILED, error={"code": error.code, "message": str(error)})
+
+
+def _assert(properties: Mapping[str, Any], scope: Scope) -> Answer:
+    written = properties.get("conditions")
+    found = written if isinstance(written, list) else [written]
+    failed = [one for one in found if not truthy(render_value(one, scope) if isinstance(one, str) else one)]
+    outputs = {"failed": len(failed), "success": len(found) - len(failed)}
+    if not failed:
+        return Answer(outputs=outputs)
+    message = str(render_value(properties.get("errorMessage") or f"{len(failed)} conditions are false", scope))
+    return Answer(State.FAILED, outputs=outputs, error={"code": "task.assertion", "message": message})
 
 
 class Player:

@@ -50,7 +50,7 @@ EXECUTION_TRANSITIONS: dict[State, frozenset[State]] = {
     S.RETRYING: frozenset({S.RUNNING, S.PAUSED, S.BREAKPOINT, S.KILLING, S.RETRIED, *_ENDS}),
     S.PAUSED: frozenset({S.RESTARTED, S.RUNNING, S.RETRYING, S.KILLING, *_ENDS}),
     S.BREAKPOINT: frozenset({S.RUNNING, S.PAUSED, S.RETRYING, S.KILLING, *_ENDS}),
-    S.RESTARTED: frozenset({S.RUNNING, S.KILLING, *_ENDS}),
+    S.RESTARTED: frozenset({S.RUNNING, S.RETRYING, S.PAUSED, S.BREAKPOINT, S.KILLING, *_ENDS}),
     S.KILLING: frozenset({S.KILLED}),
     # What is over may be restarted, or given another end by hand.
     **{state: frozenset({S.RESTARTED, *_ENDS} - {state}) for state in (*_ENDS, S.RETRIED)},

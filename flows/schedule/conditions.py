@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo, model_validator
 
 from flows.errors import HeadraceError
 from flows.plugins import ConditionType
@@ -19,7 +19,7 @@ from flows.schedule.context import ConditionContext, ConditionFailed
 from flows.schedule.date_conditions import DATE_CONDITIONS, names
 from flows.schedule.execution_conditions import EXECUTION_CONDITIONS
 from flows.schedule.state import Failure
-from flows.schedule.windows import Length, TimeWindow
+from flows.schedule.windows import DAY, NOTHING, Frame, Length, TimeWindow
 from flows.spec.dialects import present_types
 from flows.spec.shapes import Duration
 
@@ -35,6 +35,14 @@ def _nested(value: Any, info: ValidationInfo) -> Any:
         # The reader of flows examines inner conditions at their own place in the source.
         return value
     return read_condition(value, given["conditions"], given["depth"] + 1)
+
+
+def _no_window(conditions: list[Any]) -> list[Any]:
+    for one in conditions:
+        written = one.get("type") if isinstance(one, Mapping) else one.type
+        if isinstance(written, str) and not set(present_types(written)).isdisjoint(MultipleCondition.types):
+            raise ValueError("a MultipleCondition stands at the top of a Flow trigger's conditions, never inside another one")
+    return conditions
 
 
 Condition = Annotated[Any, BeforeValidator(_nested, json_schema_input_type=dict[str, Any])]
@@ -66,7 +74,7 @@ class Not(ConditionType):
         "type: io.kestra.plugin.core.condition.Not\nconditions:\n  - type: io.kestra.plugin.core.condition.Weekend\n",
     )
 
-    conditions: list[Condition] = Field(min_length=1)
+    conditions: Annotated[list[Condition], AfterValidator(_no_window)] = Field(min_length=1)
 
     def holds(self, context: ConditionContext) -> bool:
         """Every one is asked until one holds."""
@@ -87,7 +95,7 @@ conditions:
 """,
     )
 
-    conditions: list[Condition] = Field(min_length=1)
+    conditions: Annotated[list[Condition], AfterValidator(_no_window)] = Field(min_length=1)
 
     def holds(self, context: ConditionContext) -> bool:
         """Every one is asked until one holds."""
@@ -125,9 +133,14 @@ conditions:
     def _one_window(self) -> MultipleCondition:
         if self.time_window is not None and (self.window is not None or self.window_advance is not None):
             raise ValueError("`timeWindow` and `window` exclude one another; `window` is the older spelling")
-        if any(isinstance(condition, MultipleCondition) for condition in self.conditions.values()):
-            raise ValueError("a MultipleCondition cannot stand inside another one")
+        _no_window(list(self.conditions.values()))
         return self
+
+    def frame(self) -> Frame:
+        """The rule of its windows, in either spelling."""
+        if self.time_window is not None:
+            return self.time_window.frame()
+        return Frame("aligned", self.window or DAY, self.window_advance or NOTHING)
 
     def holds(self, context: ConditionContext) -> bool:
         """Raises ConditionFailed: one moment cannot tell."""
@@ -200,15 +213,3 @@ def ask(conditions: Iterable[ConditionType], context: ConditionContext) -> Verdi
             code = error.code if isinstance(error, HeadraceError) else ConditionFailed.code
             return Verdict(False, Failure(code, f"the condition {name} cannot be evaluated: {error}"))
     return Verdict(True)
-
-
-def has_window(conditions: Iterable[Mapping[str, Any]]) -> bool:
-    """Whether a MultipleCondition stands among conditions as written, nested ones included."""
-    for condition in conditions:
-        written = condition.get("type")
-        if isinstance(written, str) and not set(present_types(written)).isdisjoint(MultipleCondition.types):
-            return True
-        inner = condition.get("conditions")
-        if isinstance(inner, list) and has_window(one for one in inner if isinstance(one, Mapping)):
-            return True
-    return False

@@ -15,9 +15,10 @@ Sources: triggers-and-conditions §5 and trap 17; the last two rules are Vixie c
 from __future__ import annotations
 
 from calendar import monthrange
-from collections.abc import Collection
-from datetime import UTC, datetime, timedelta, tzinfo
+from collections.abc import Collection, Iterator
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from functools import lru_cache
+from itertools import product
 
 from flows.schedule.cron_fields import CronInvalid, Fields, read_fields
 from flows.schedule.zones import NEAR, Stretch, stretch_at
@@ -28,19 +29,21 @@ YEARS_SEARCHED = 41
 """A fifth Friday in February can be 40 years away. What is not found by then never comes (30 February)."""
 
 _SECOND = timedelta(seconds=1)
+_DAY = timedelta(days=1)
 _YEARS = range(2, 9998)
 """The years in which instants are looked for: in every zone they are inside what a datetime can say."""
 
 _month = lru_cache(maxsize=4096)(monthrange)
 """First weekday and length of a month."""
 
+_NOWHERE = datetime(1, 1, 1)
 _NEVER = -1
 
 
 class Cron:
-    """One expression. Immutable but for a cache, shared between threads. Instants come back in UTC, whole seconds."""
+    """One expression. Immutable but for caches, shared between threads. Instants come back in UTC, whole seconds."""
 
-    __slots__ = ("_days", "_first", "_last", "_months", "_next", "_previous", "expression", "fields")
+    __slots__ = ("_days", "_first", "_last", "_months", "_next", "_previous", "_quiet", "_table", "expression", "fields")
 
     def __init__(self, expression: str, fields: Fields) -> None:
         self.expression = expression
@@ -52,6 +55,9 @@ class Cron:
         self._first = [min(values) for values in sets]
         self._last = [max(values) for values in sets]
         self._months = fields.months
+        self._quiet: tuple[tzinfo | None, datetime, datetime, timedelta] = (None, _NOWHERE, _NOWHERE, timedelta(0))
+        """Where the last instant was found: between two changes of clocks, whose offset spares looking around."""
+        self._table: tuple[timedelta, ...] | None = None
         self._days: dict[tuple[int, int], tuple[int, ...]] = {}
 
     def __repr__(self) -> str:
@@ -62,12 +68,19 @@ class Cron:
 
         The result is in UTC, because two datetimes of one zone compare by their clocks, which goes wrong in a repeated hour.
         """
-        at = after.astimezone(UTC).replace(tzinfo=None, microsecond=0) + _SECOND
+        at = (after if after.tzinfo is UTC else after.astimezone(UTC)).replace(tzinfo=None, microsecond=0) + _SECOND
+        where, low, high, offset = self._quiet
+        if where is zone and low <= at < high:
+            quick = self._local_from(at + offset)
+            if quick is not None and (instant := quick - offset) < high:
+                return instant.replace(tzinfo=UTC)
         limit = at.year + YEARS_SEARCHED
         while at.year <= limit and at.year in _YEARS:
             stretch = stretch_at(zone, at)
             found, local = self._first_in(stretch, at)
             if found is not None:
+                if at - stretch.start >= NEAR:
+                    self._quiet = (zone, stretch.start + NEAR, stretch.end, stretch.offset)
                 return found.replace(tzinfo=UTC)
             if local is None:
                 return None
@@ -97,6 +110,36 @@ class Cron:
     def at_or_after(self, instant: datetime, zone: tzinfo = UTC) -> datetime | None:
         """The first instant not earlier than the given one."""
         return self.next(instant - timedelta(microseconds=1), zone)
+
+    def between(self, after: datetime, until: datetime, zone: tzinfo = UTC) -> Iterator[datetime]:
+        """The instants later than `after` and not later than `until`, in order.
+
+        The same as asking `next` again and again; days without a change of clocks are taken from a table of their times.
+        """
+        at = self.next(after, zone)
+        while at is not None and at <= until:
+            yield at
+            where, low, high, offset = self._quiet
+            midnight = datetime.combine((at + offset).date(), time.min) - offset
+            if where is zone and low <= midnight and midnight + _DAY <= high:
+                begin = midnight.replace(tzinfo=UTC)
+                for step in self._times():
+                    instant = begin + step
+                    if instant > at:
+                        if instant > until:
+                            return
+                        yield instant
+                        at = instant
+            at = self.next(at, zone)
+
+    def _times(self) -> tuple[timedelta, ...]:
+        """The times of a matching day, from midnight; none when there are very few or very many of them."""
+        if self._table is None:
+            fields = self.fields
+            count = len(fields.hours) * len(fields.minutes) * len(fields.seconds)
+            steps = product(sorted(fields.hours), sorted(fields.minutes), sorted(fields.seconds)) if 4 <= count <= 1_440 else ()
+            self._table = tuple(timedelta(hours=hour, minutes=minute, seconds=second) for hour, minute, second in steps)
+        return self._table
 
     # One stretch of constant offset -------------------------------------------------------------------------------------
 

@@ -13,9 +13,9 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, model_validator
 
 from flows.errors import ExpressionError
+from flows.expressions.calendar import holidays_of
 from flows.plugins import ConditionType, is_template
-from flows.schedule.context import ConditionContext, read_date, read_time
-from flows.schedule.public_holidays import is_public_holiday
+from flows.schedule.context import ConditionContext, ConditionFailed, read_date, read_time
 
 DAYS = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
 Day = Literal["MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY"]
@@ -191,9 +191,12 @@ class PublicHoliday(DateCondition):
 
     def holds(self, context: ConditionContext) -> bool:
         """A public holiday there."""
-        country = context.render(self.country) if self.country is not None else context.country
-        division = context.render(self.sub_division) if self.sub_division is not None else None
-        return is_public_holiday(context.date(self.date).date(), country, division)
+        country = context.render(self.country).strip() if self.country is not None else context.country
+        if not country:
+            raise ConditionFailed("`PublicHoliday` needs a country, for example `country: DE`")
+        division = context.render(self.sub_division).strip() if self.sub_division is not None else ""
+        day = context.date(self.date).date()
+        return day in holidays_of(country.upper(), division.upper().removeprefix(f"{country.upper()}-"), day.year)
 
 
 DATE_CONDITIONS: tuple[Any, ...] = (DateTimeBetween, DayWeek, DayWeekInMonth, PublicHoliday, TimeBetween, Weekend)

@@ -278,13 +278,12 @@ class ScheduleRule:
 
         One whose conditions cannot be told is among them: it becomes a FAILED execution.
         """
-        conditional = self.conditional
-        candidate = self.timetable.next(after)
-        while candidate is not None and candidate <= until:
-            verdict = self._asked_at(candidate) if conditional else None
-            if verdict is None or verdict.holds or verdict.error is not None:
-                yield candidate
-            candidate = self.timetable.next(candidate)
+        candidates = self.timetable.between(after, until)
+        return (one for one in candidates if self._fires_at(one)) if self.conditional else candidates
+
+    def _fires_at(self, candidate: datetime) -> bool:
+        verdict = self._asked_at(candidate)
+        return verdict.holds or verdict.error is not None
 
     # Searching ----------------------------------------------------------------------------------------------------------
 

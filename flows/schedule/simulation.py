@@ -6,11 +6,12 @@ The plan is a pure function of its arguments: the same flows, start and seed giv
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from heapq import merge
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, tzinfo
+from operator import attrgetter
 from random import Random
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from flows.expressions.ambient import make_ambient
 from flows.schedule.conditions import Register
@@ -18,18 +19,24 @@ from flows.schedule.due import DEFAULT_SERVER, RuleInvalid, ScheduleRule, Server
 from flows.schedule.facts import FlowFacts, iso
 from flows.spec.model import Flow, Trigger
 
+NO_INPUTS: Mapping[str, Any] = MappingProxyType({})
 
-@dataclass(frozen=True, slots=True)
-class PlannedFiring:
-    """An execution that will be started. `at` in UTC, `local` in the trigger's zone; `failure`: why it would be FAILED."""
+
+class PlannedFiring(NamedTuple):
+    """An execution that will be started. `at` in UTC, `zone`: the trigger's; `failure`: why it would be FAILED."""
 
     at: datetime
     namespace: str
     flow_id: str
     trigger_id: str
-    local: str
-    inputs: Mapping[str, Any] = field(default_factory=dict)
+    zone: tzinfo
+    inputs: Mapping[str, Any] = NO_INPUTS
     failure: str | None = None
+
+    @property
+    def local(self) -> str:
+        """The instant in the trigger's zone."""
+        return iso(self.at, self.zone)
 
     def to_json(self) -> dict[str, Any]:
         """As plain data; what is empty is left out."""
@@ -81,7 +88,7 @@ def simulate_schedules(
     `seed`: for `randomInt()`, `uuid()` and the like in inputs; `now()` is the due instant.
     """
     end = start + timedelta(days=days)
-    planned: list[Iterator[PlannedFiring]] = []
+    planned: list[PlannedFiring] = []
     unplanned: list[Unplanned] = []
     for flow in sorted(flows, key=lambda one: (one.namespace, one.id)):
         facts = FlowFacts.of(flow)
@@ -90,13 +97,10 @@ def simulate_schedules(
             if isinstance(found, str):
                 unplanned.append(Unplanned(flow.namespace, flow.id, trigger.id, found))
             else:
-                planned.append(iter(found))
-    firings = tuple(merge(*planned, key=_order))
-    return SchedulePlan(start, end, firings, tuple(unplanned))
-
-
-def _order(firing: PlannedFiring) -> tuple[datetime, str, str, str]:
-    return (firing.at, firing.namespace, firing.flow_id, firing.trigger_id)
+                planned += found
+    # The sort is stable, and flows and triggers came in the order of their names.
+    planned.sort(key=attrgetter("at"))
+    return SchedulePlan(start, end, tuple(planned), tuple(unplanned))
 
 
 def _plan(
@@ -116,7 +120,7 @@ def _plan(
     if trigger.inputs or rule.conditional:
         found = list(_looked(rule, start, end, clock))
     else:
-        found = [_bare(rule, at) for at in rule.instants(start, end)]
+        found = [PlannedFiring(at, facts.namespace, facts.id, trigger.id, rule.zone) for at in rule.instants(start, end)]
     return found or f"no instant from {iso(start)} to {iso(end)}"
 
 
@@ -125,10 +129,6 @@ class _Clock:
 
     def __init__(self, now: datetime) -> None:
         self.now = now
-
-
-def _bare(rule: ScheduleRule, at: datetime) -> PlannedFiring:
-    return PlannedFiring(at, rule.flow.namespace, rule.flow.id, rule.trigger.id, iso(at, rule.zone))
 
 
 def _looked(rule: ScheduleRule, start: datetime, end: datetime, clock: _Clock) -> Iterator[PlannedFiring]:
@@ -140,4 +140,5 @@ def _looked(rule: ScheduleRule, start: datetime, end: datetime, clock: _Clock) -
         state = look.state
         if look.firing is not None and look.firing.due_at is not None:
             failure = look.firing.failure.message if look.firing.failure is not None else None
-            yield replace(_bare(rule, look.firing.due_at), inputs=look.firing.inputs, failure=failure)
+            flow, trigger_id = rule.flow, rule.trigger.id
+            yield PlannedFiring(look.firing.due_at, flow.namespace, flow.id, trigger_id, rule.zone, look.firing.inputs, failure)

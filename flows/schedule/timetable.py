@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Protocol
@@ -22,6 +22,10 @@ class Timetable(Protocol):
         """The last one earlier than an instant, or None."""
         ...
 
+    def between(self, after: datetime, until: datetime) -> Iterator[datetime]:
+        """Those later than one instant and not later than another, in order."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class CronTimetable:
@@ -37,6 +41,10 @@ class CronTimetable:
     def previous(self, before: datetime) -> datetime | None:
         """See Timetable."""
         return self.cron.previous(before, self.zone)
+
+    def between(self, after: datetime, until: datetime) -> Iterator[datetime]:
+        """See Timetable."""
+        return self.cron.between(after, until, self.zone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +67,7 @@ class DatesTimetable:
         """See Timetable."""
         index = bisect_left(self.dates, before)
         return self.dates[index - 1] if index else None
+
+    def between(self, after: datetime, until: datetime) -> Iterator[datetime]:
+        """See Timetable."""
+        return iter(self.dates[bisect_right(self.dates, after) : bisect_right(self.dates, until)])

@@ -25,7 +25,7 @@ from flows.schedule.facts import FlowFacts, UpstreamExecution, iso, trigger_key
 from flows.schedule.flow_trigger import Dependency, Filter, Flow, Preconditions, UpstreamFlow, Where
 from flows.schedule.gates import Gate, Hit, Passage, Requirement, WindowState
 from flows.schedule.state import Failure, Firing, Reason
-from flows.schedule.windows import Frame, TimeWindow
+from flows.schedule.windows import Frame
 from flows.spec.model import Trigger
 
 STATES_1X = frozenset(state.value for state in TERMINATED | {State.PAUSED})
@@ -233,10 +233,8 @@ def _after(one: Gate, passage: Passage, now: datetime) -> WindowState | None:
 
 
 def _multiple(base: str, condition: MultipleCondition) -> Gate:
-    older = TimeWindow(window=condition.window, window_advance=condition.window_advance)
-    frame = (condition.time_window or older).frame()
     requirements: dict[str, Requirement] = {name: one.holds for name, one in condition.conditions.items()}
-    return Gate(f"{base}/{condition.id}", requirements, len(requirements), frame, condition.reset_on_success)
+    return Gate(f"{base}/{condition.id}", requirements, len(requirements), condition.frame(), condition.reset_on_success)
 
 
 def _preconditions(base: str, given: Preconditions) -> Gate:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from flows.plugins import Properties, TriggerKind, TriggerType
-from flows.schedule.conditions import has_window
 from flows.schedule.signatures import Verification
 
 
@@ -61,10 +60,3 @@ verification:
     """With `wait`: answer with the outputs of the flow."""
     response_content_type: str = "application/json"
     verification: Verification | None = None
-
-    @field_validator("conditions")
-    @classmethod
-    def _no_window(cls, conditions: list[dict[str, Any]] | None) -> list[dict[str, Any]] | None:
-        if has_window(conditions or ()):
-            raise ValueError("invalid webhook: conditions of type MultipleCondition are not supported")
-        return conditions

@@ -31,7 +31,6 @@ OLD_TYPE_PREFIXES: tuple[tuple[str, str], ...] = (
 )
 
 OLD_TYPES = {
-    "io.kestra.core.tasks.debugs.Echo": "io.kestra.plugin.core.log.Log",
     "io.kestra.core.tasks.scripts.Bash": "io.kestra.plugin.scripts.shell.Commands",
     "io.kestra.core.tasks.scripts.Python": "io.kestra.plugin.scripts.python.Commands",
     "io.kestra.core.tasks.flows.EachSequential": "io.kestra.plugin.core.flow.EachSequential",
@@ -65,6 +64,15 @@ def present_types(name: str) -> tuple[str, ...]:
     # Condition classes lost their suffix when they moved.
     found += [one.removesuffix("Condition") for one in found if ".condition" in one and one.endswith("Condition")]
     return tuple(dict.fromkeys(found))
+
+
+def old_types(name: str) -> tuple[str, ...]:
+    """The older identifiers that stand for a present one: what `present_types` undoes."""
+    found = [old for old, new in OLD_TYPES.items() if new == name]
+    found += [old + name.removeprefix(new) for old, new in OLD_TYPE_PREFIXES if name.startswith(new)]
+    if ".condition." in name:
+        found += [f"{one}Condition" for one in (name, *found) if not one.endswith("Condition")]
+    return tuple(one for one in dict.fromkeys(found) if name in present_types(one))
 
 
 P = TypeVar("P", bound=type[Properties])

@@ -260,7 +260,7 @@ def _grouped(error: ValidationError, node: MapNode, templates: bool) -> list[_Fa
     by_place: dict[tuple[Any, ...], _Fault] = {}
     for detail in error.errors(include_url=False):
         at, found = _locate(node, detail["loc"])
-        if templates and len(at) > 1 and is_template(_text(found)):
+        if templates and len(at) > 1 and detail["type"] != "extra_forbidden" and is_template(_text(found)):
             continue
         key = (at, detail["loc"][-1:]) if detail["type"] in ("missing", "extra_forbidden") else (at,)
         present = by_place.get(key)

@@ -13,16 +13,18 @@ from dataclasses import dataclass
 
 from flows.errors import FlowInvalid
 from flows.plugins import Catalogue
-from flows.spec import dialects, parts, shapes, validate
+from flows.spec import dialects, parts, shapes
+from flows.spec.calls import check_own_call
 from flows.spec.defaults import OuterDefaults, PluginDefaults
 from flows.spec.faults import Findings, as_list, as_map, checked
 from flows.spec.input_shapes import read_inputs
 from flows.spec.labels import read_labels
-from flows.spec.model import Flow
+from flows.spec.model import Flow, Input
 from flows.spec.problems import Problem, in_order
 from flows.spec.retry import read_retry
 from flows.spec.source import MapNode, Node, ScalarNode, read_source
 from flows.spec.tasks import TaskReader
+from flows.spec.templates import check_templates
 from flows.spec.triggers import TriggerReader
 
 
@@ -65,6 +67,7 @@ class Reading:
     root: MapNode | None = None
     tasks: TaskReader | None = None
     triggers: TriggerReader | None = None
+    inputs: tuple[Input, ...] = ()
 
 
 def read_flow(source: str, catalogue: Catalogue, defaults: OuterDefaults = ()) -> Reading:
@@ -77,7 +80,7 @@ def read_flow(source: str, catalogue: Catalogue, defaults: OuterDefaults = ()) -
     root = dialects.renamed(root, dialects.FLOW_NAMES)
     reader = _FlowReader(catalogue, findings, PluginDefaults.read(root.get("pluginDefaults"), catalogue, findings, defaults))
     flow = reader.read(root)
-    return Reading(_parsed(flow, findings), flow, findings, root, reader.tasks, reader.triggers)
+    return Reading(_parsed(flow, findings), flow, findings, root, reader.tasks, reader.triggers, reader.inputs)
 
 
 def _parsed(flow: Flow | None, findings: Findings) -> Parsed:
@@ -90,6 +93,7 @@ class _FlowReader:
 
     def __init__(self, catalogue: Catalogue, findings: Findings, defaults: PluginDefaults) -> None:
         self.findings = findings
+        self.inputs: tuple[Input, ...] = ()
         self.tasks = TaskReader(catalogue, findings, defaults)
         self.triggers = TriggerReader(catalogue, findings, defaults)
 
@@ -115,9 +119,11 @@ class _FlowReader:
         checks = parts.read_checks(root.get("checks"), ("checks",), findings)
         parts.read_quotas(root.get("quotas"), ("quotas",), findings)
         selector = parts.read_worker_selector(root, (), findings)
-        validate.check_references(root, self.tasks, inputs, findings)
+        check_templates(root, self.tasks, self.triggers, findings)
+        self.inputs = inputs
         if top is None:
             return None
+        check_own_call((top.namespace, top.id), self.tasks.found, findings)
         index = {task.id: task for name in branches for first in branches[name] for task in first.walk()}
         variables = root.get("variables")
         return Flow(

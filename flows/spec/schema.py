@@ -73,7 +73,7 @@ def flow_schema(catalogue: Catalogue) -> dict[str, Any]:
         classes: list[PluginClass] = list(dict.fromkeys(register.values()))
         for plugin in classes:
             found |= _plugin(plugin)
-        found[title] = _by_type(classes, register, with_id=title != "Condition")
+        found[title] = _by_type(classes, with_id=title != "Condition")
     return {
         "$schema": DIALECT,
         "title": "Flow",
@@ -127,8 +127,15 @@ def _inputs() -> dict[str, Any]:
     return {"type": "object", "required": ["type"], "properties": {"type": types}, "allOf": rules}
 
 
-def _by_type(classes: Iterable[PluginClass], names: Mapping[str, Any], *, with_id: bool) -> dict[str, Any]:
-    properties: dict[str, Any] = {"type": {"type": "string", "enum": sorted(names)}}
+def _names(plugin: PluginClass) -> list[str]:
+    """Every identifier a class answers to, older spellings included."""
+    return list(dict.fromkeys((*plugin.types, *(old for name in plugin.types for old in dialects.old_types(name)))))
+
+
+def _by_type(classes: Iterable[PluginClass], *, with_id: bool) -> dict[str, Any]:
+    classes = list(classes)
+    names = sorted({name for one in classes for name in _names(one)})
+    properties: dict[str, Any] = {"type": {"type": "string", "enum": names}}
     if with_id:
         properties["id"] = {"type": "string", "pattern": shapes.TASK_ID}
     return {
@@ -136,7 +143,7 @@ def _by_type(classes: Iterable[PluginClass], names: Mapping[str, Any], *, with_i
         "required": sorted(properties),
         "properties": properties,
         "allOf": [
-            {"if": {"properties": {"type": {"enum": list(one.types)}}}, "then": _reference(one.types[0])}
+            {"if": {"properties": {"type": {"enum": _names(one)}}}, "then": _reference(one.types[0])}
             for one in classes
             if one.types
         ],
@@ -158,11 +165,15 @@ def _plugin(plugin: PluginClass) -> dict[str, Any]:
     properties = schema["properties"]
     literal = {"id", "type"} | (_PARTS.keys() & properties.keys())
     properties |= {name: part for name, part in _PARTS.items() if name in properties}
-    properties["type"] = {"type": "string", "enum": list(plugin.types)}
+    properties["type"] = {"type": "string", "enum": _names(plugin)}
     if issubclass(plugin, TaskType):
         literal |= set(plugin.branches)
         for branch in plugin.branches:
             properties[branch] = _branch(plugin, branch, properties.get(branch, {}))
+        if plugin.kind == "executable" and "outputs" not in properties:
+            # A Loop's are typed values of each iteration; a Subflow's are a map.
+            literal.add("outputs")
+            properties["outputs"] = {"anyOf": [_list(_reference("Output")), {"type": "object"}]}
         if "onResume" in properties:
             literal.add("onResume")
             properties["onResume"] = _list(_reference("FlowInput"))

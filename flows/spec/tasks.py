@@ -66,7 +66,7 @@ class TaskReader:
         retry = read_retry(retry_node, (*path, "retry"), self.findings) if retry_node is not None else None
         selector = parts.read_worker_selector(node, path, self.findings)
         cache = parts.read_task_cache(node.get("taskCache"), (*path, "taskCache"), self.findings)
-        self._timeout(node, path)
+        self._durations(node, path)
         check_switch(found, self.findings)
         if task_type is not None and task_type.kind == "process" and task_type.branches:
             check_working_directory(self.found, found, self.findings)
@@ -185,13 +185,19 @@ class TaskReader:
             message = f"`outputs` must be a list of outputs, or a map, found {found_text(node)}"
             self.findings.error("flow.wrong_type", message, node, path)
 
-    def _timeout(self, node: MapNode, path: Path) -> None:
-        timeout = node.get("timeout")
-        if isinstance(timeout, ScalarNode) and timeout.value is not None and not is_template(timeout.text):
-            try:
-                parse_duration(timeout.text)
-            except ValueError as error:
-                self.findings.error("flow.wrong_value", f"`timeout`: {error}", timeout, (*path, "timeout"))
+    def _durations(self, node: MapNode, path: Path) -> None:
+        """Durations that classes take as texts, because they may be expressions."""
+        frequency = node.get("checkFrequency")
+        places = [(node, path, name) for name in ("timeout", "pauseDuration", "delay")]
+        if isinstance(frequency, MapNode):
+            places += [(frequency, (*path, "checkFrequency"), name) for name in ("interval", "maxDuration")]
+        for holder, where, name in places:
+            written = holder.get(name)
+            if isinstance(written, ScalarNode) and isinstance(written.value, str) and not is_template(written.text):
+                try:
+                    parse_duration(written.text)
+                except ValueError as error:
+                    self.findings.error("flow.wrong_value", f"`{name}`: {error}", written, (*where, name))
 
 
 class _UnknownTask(TaskProperties):

@@ -68,8 +68,6 @@ class TriggerReader:
         if isinstance(written, ScalarNode) and written.value is not None:
             parts.check_unique(written.text, seen, node, path, findings, "trigger id")
         conditions = self.read_conditions(node.get("conditions"), (*path, "conditions"))
-        if trigger_type is not None and trigger_type.kind == "webhook":
-            self._no_multiple(node.get("conditions"), (*path, "conditions"))
         labels = read_labels(node.get("labels"), (*path, "labels"), findings)
         selector = parts.read_worker_selector(node, path, findings)
         shape, data = checked(trigger_type or _UnknownTrigger, node, path, findings, templates=True)
@@ -94,13 +92,6 @@ class TriggerReader:
             worker_group=selector.group if selector is not None else None,
             digest=digest_of(data),
         )
-
-    def _no_multiple(self, node: Node | None, path: Path) -> None:
-        for index, item in enumerate(node.items if isinstance(node, ListNode) else []):
-            kind = item.get("type") if isinstance(item, MapNode) else None
-            if isinstance(kind, ScalarNode) and kind.text.endswith(("MultipleCondition", ".Multiple")):
-                message = "invalid webhook: conditions of type MultipleCondition are not supported"
-                self.findings.error("flow.wrong_value", message, kind, (*path, index, "type"))
 
     def _states(self, node: Node | None, path: Path) -> None:
         for index, item in enumerate(node.items if isinstance(node, ListNode) else []):

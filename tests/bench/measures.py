@@ -33,12 +33,21 @@ class Profile:
     executions: int
     log_lines: int
     idle_seconds: float
+    iterations: int
 
 
 PROFILES = {
-    "quick": Profile(sequences=5, submits=30, fan_outs=(100, 1_000), executions=200, log_lines=20_000, idle_seconds=3),
+    "quick": Profile(
+        sequences=5, submits=30, fan_outs=(100, 1_000), executions=200, log_lines=20_000, idle_seconds=3, iterations=5_000
+    ),
     "full": Profile(
-        sequences=20, submits=300, fan_outs=(100, 1_000, 10_000), executions=3_000, log_lines=100_000, idle_seconds=15
+        sequences=20,
+        submits=300,
+        fan_outs=(100, 1_000, 10_000),
+        executions=3_000,
+        log_lines=100_000,
+        idle_seconds=15,
+        iterations=100_000,
     ),
 }
 
@@ -168,6 +177,40 @@ def fan_out(bench: Bench) -> list[Number]:
     return numbers
 
 
+def long_loop(bench: Bench) -> list[Number]:
+    """A loop of very many iterations, then a task that fails: rate, growth of the control plane, and a restart of it all.
+
+    Nothing asks for the whole execution: what is measured is the engine, not the JSON of a hundred thousand task runs.
+    """
+    connection = bench.connect()
+    width = bench.profile.iterations
+    loop = (
+        "  - id: each\n    type: io.kestra.plugin.core.flow.ForEach\n    concurrencyLimit: 0\n    values: '{{ inputs.values }}'\n"
+    )
+    task = f"    tasks:\n      - id: t\n        {LIGHT.replace('    format', '        format')}"
+    bad = f"  - {{id: bad, type: io.kestra.plugin.core.flow.Subflow, namespace: {NAMESPACE}, flowId: nowhere}}\n"
+    bench.store(connection, "long-loop", loop + task + bad + "inputs: [{id: values, type: JSON}]\n")
+    values = json.dumps({"values": list(range(width))}).encode()
+    plane = [pid for pid in family(bench.platform.pid) if pid not in _worker_families(bench)]
+    before = peak = pss_bytes(plane)
+    began = time.monotonic()
+    execution_id = connection.call("POST", f"/executions/{NAMESPACE}/long-loop", values, "application/json")["id"]
+    found = f"/executions/search?filters%5Bid%5D%5BEQUALS%5D={execution_id}&state=FAILED&size=1"
+    while not connection.call("GET", found)["total"]:
+        peak = max(peak, pss_bytes(plane))
+        time.sleep(0.5)
+    seconds = time.monotonic() - began
+    began = time.monotonic()
+    connection.call("POST", "/executions/restart/by-ids", json.dumps([execution_id]).encode(), "application/json")
+    restarted = time.monotonic() - began
+    connection.close()
+    detail = {"seconds": seconds, "plane_before_mb": before / 1e6, "plane_growth_mb": (peak - before) / 1e6}
+    return [
+        Number(f"long_loop_{width}", width / seconds, "task runs/s", detail),
+        Number(f"restart_{width}", restarted, "s", {"plane_after_mb": pss_bytes(plane) / 1e6}),
+    ]
+
+
 def executions_over_rest(bench: Bench) -> list[Number]:
     """One-task executions submitted one by one over several connections, until the last one is over."""
     first = bench.connect()
@@ -233,6 +276,7 @@ MEASURES: tuple[Callable[[Bench], list[Number]], ...] = (
     sequence_and_hops,
     submit_to_start,
     fan_out,
+    long_loop,
     executions_over_rest,
     log_lines,
 )

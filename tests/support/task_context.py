@@ -92,7 +92,13 @@ class LocalContext:
         return target
 
     def namespace_files(
-        self, include: Sequence[str] = (), exclude: Sequence[str] = (), namespaces: Sequence[str] = ()
+        self,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        namespaces: Sequence[str] = (),
+        *,
+        if_exists: str = "OVERWRITE",
+        folder_per_namespace: bool = False,
     ) -> list[str]:
         """Copies everything below `root/namespace`; choosing among the files is the agent's business and tested there."""
         source = self.root / "namespace"

@@ -137,6 +137,15 @@ class ForEachItemExecutable(StartsExecutions):
     types = (ITEMS,)
     title = "Run another flow for each batch (part of ForEachItem)"
     outputs: ClassVar[type[Properties]] = ForEachItemOutputs
+    examples = (
+        """\
+id: each_items
+type: io.kestra.plugin.core.flow.ForEachItem$ForEachItemExecutable
+namespace: company.team
+flowId: one_batch
+inputs: {file: "{{ taskrun.items }}"}
+""",
+    )
 
 
 class LoopOutputs(Properties):

@@ -19,6 +19,7 @@ django.setup()
 from django.core.management import call_command  # noqa: E402
 from django.db import connections  # noqa: E402
 
+from controlplane.engine import outbox  # noqa: E402
 from controlplane.platform import database  # noqa: E402
 from controlplane.settings.databases import database_from_url  # noqa: E402
 
@@ -71,6 +72,13 @@ def postgresql(postgres_url: str) -> str:
     """An empty PostgreSQL database, for what only several connections can show."""
     emptied(postgres_url)
     return postgres_url
+
+
+@pytest.fixture(autouse=True)
+def nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Consumers of notices are those a test registers: the ones of the product ask a database of their own."""
+    monkeypatch.setattr(outbox, "_consumers", {})
+    monkeypatch.setattr(outbox, "_wanted", {})
 
 
 def emptied(url: str) -> None:

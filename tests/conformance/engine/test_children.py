@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from django.conf import settings
 
 from controlplane.engine import batch as batches
+from controlplane.engine import outbox
 from controlplane.engine.items import Item
+from controlplane.engine.sweeper import expired_leases
+from controlplane.files import storage
 from flows.machine.events import Kill
 from flows.machine.states import State
+from tests.conformance.engine.conftest import emptied
+from tests.conformance.engine.faulty import Crash, Faulty
 from tests.conformance.engine.plane import TENANT, FakeWorker, Plane
 from tests.unit.machine.written import flow
 
@@ -63,7 +71,6 @@ FLOWS = {
 @pytest.fixture
 def plane(backend: str) -> Iterator[Plane]:
     found = Plane(backend, dict(FLOWS))
-    found.advance.checked = False  # the machine's rules speak of task runs only, not yet of child executions
     yield found
     found.close()
 
@@ -259,3 +266,130 @@ def test_planted_a_message_that_is_not_taken_is_caught(plane: Plane, worker: Fak
     monkeypatch.setattr(type(plane.database), "take", careless)
     with pytest.raises(AssertionError):
         test_a_childs_end_told_twice_counts_once(plane, worker)
+
+
+# -- crashes and races ------------------------------------------------------------------------------------------------
+
+TREE = {
+    "tree": flow("""
+    tasks:
+      - {id: call, type: Subflow, namespace: tests, flowId: leaf}
+      - {id: loop, type: Loop, values: [x, y], tasks: [{id: t}]}
+      - {id: off, type: Toggle, trigger: nightly}
+    """),
+    "leaf": flow("tasks: [{id: work}]"),
+}
+
+
+def _live(plane: Plane, creation: Item) -> None:
+    """Goes on from wherever things stand, to the end: what memory knew is lost, leases run out."""
+    plane.step(creation)
+    worker = plane.attach(worker_id="w" * 22)
+    for _ in range(60):
+        plane.sweep()
+        plane.follow()
+        if not plane.count("execution", "ended_at_us IS NULL") and not plane.count("outbox"):
+            return
+        plane.step()
+        if worker.inbox:
+            plane.step(worker.item(worker.take()))
+        else:
+            plane.expire_leases()
+            plane.step(*expired_leases(plane.connection))
+        worker.channel.free[True] = 10
+    raise AssertionError("it does not end")
+
+
+def test_a_crash_at_any_statement_creates_no_child_twice_and_loses_none(backend: str, capsys: pytest.CaptureFixture[str]) -> None:
+    told: list[outbox.Notice] = []
+    outbox.consume("trigger.toggle", lambda database, notice: told.append(notice))
+    at = 0
+    while True:
+        at += 1
+        emptied(backend)
+        told.clear()
+        seen = 0
+
+        def point(statement: str, at: int = at) -> None:
+            nonlocal seen
+            seen += 1
+            if seen == at:
+                raise Crash(statement)
+
+        plane = Plane(backend, dict(TREE), wrap=lambda real, point=point: Faulty(real, point))  # type: ignore[misc]
+        plane.advance.checked = False
+        creation = plane.creation("tree")
+        crashed = False
+        try:
+            _live(plane, creation)
+        except Crash:
+            crashed = True
+            plane.close()
+            plane = Plane(backend, dict(TREE))
+            plane.advance.checked = False
+            creation.tries += 1
+            _live(plane, creation)
+        rows = plane.rows("SELECT flow_id, kind, state FROM execution ORDER BY flow_id, kind")
+        kinds = [("leaf", "NORMAL"), ("tree", "LOOP"), ("tree", "LOOP"), ("tree", "NORMAL")]
+        assert rows == [(*kind, "SUCCESS") for kind in kinds], f"crash point {at}"
+        assert [notice.data["trigger"] for notice in told] == ["nightly"], f"crash point {at}"
+        assert plane.count("hand_out") == 0
+        plane.close()
+        if not crashed:
+            break
+    with capsys.disabled():
+        print(f"\n  crash points of a tree of executions on {backend.split(':', 1)[0]}: {at - 1}, all visited")
+    assert at > 40
+
+
+def test_two_engines_that_deliver_the_same_messages_apply_each_once(postgresql: str) -> None:
+    one, two = Plane(postgresql, dict(FLOWS)), Plane(postgresql, dict(FLOWS))
+    try:
+        for plane in (one, two):
+            plane.advance.checked = False
+        worker = one.attach(light=50)
+        parents = [one.start("parent") for _ in range(10)]
+        one.step(*(worker.item(worker.take("work"), outputs={"value": "1"}) for _ in parents))
+        both = [outbox.stale(plane.connection, age_us=-1)[0] for plane in (one, two)]
+        assert [len(items) for items in both] == [10, 10]
+        answers: list[str] = []
+        threads = [
+            threading.Thread(target=lambda plane=plane, items=items: answers.extend(plane.step(*items)))
+            for plane, items in zip((one, two), both, strict=True)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert sorted(answers) == ["applied"] * 10 + ["superseded"] * 10
+        assert one.count("task_run", "task_id = 'use'") == 10
+    finally:
+        one.close()
+        two.close()
+
+
+# -- files ------------------------------------------------------------------------------------------------------------
+
+
+def test_lines_of_a_file_become_values_and_outputs_become_a_file(
+    plane: Plane, worker: FakeWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "HEADRACE_DATA", tmp_path)
+    stored = storage.put_file(TENANT, "tests/in.txt", [b"one\ntw", b"o\n"])
+    plane.flows["file"] = flow("""
+    inputs: [{id: file, type: STRING}]
+    tasks:
+      - id: loop
+        type: Loop
+        values: "{{ inputs.file }}"
+        outputs: [{id: got, type: STRING, value: "{{ outputs.t.value }}"}]
+        tasks: [{id: t, type: Return, format: "{{ item.value }}"}]
+    """)
+    parent = plane.start("file", inputs={"file": stored.uri})
+    plane.run_out(worker, lambda one: worker.item(one, outputs={"value": orjson.loads(one.context_json)["item"]["value"]}))
+    assert plane.state(parent) == "SUCCESS"
+    (text,) = plane.rows("SELECT outputs FROM task_run WHERE task_id = 'loop'")[0]
+    lines = storage.read_file(TENANT, orjson.loads(text)["uri"]).splitlines()
+    assert [orjson.loads(line)["outputs"]["got"] for line in lines] == ["one", "two"]
+    missing = plane.start("file", inputs={"file": "kestra:///tests/nowhere.txt"})
+    assert plane.state(missing) == "FAILED"

@@ -58,10 +58,16 @@ FLOWS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def nobody_else_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The application's own consumers are put aside."""
+    monkeypatch.setattr(outbox, "_consumers", {})
+    monkeypatch.setattr(outbox, "_wanted", {})
+
+
 @pytest.fixture
 def plane(backend: str) -> Iterator[Plane]:
     found = Plane(backend, dict(FLOWS))
-    found.advance.checked = False  # the machine's rules speak of task runs only, not yet of pauses and rounds
     yield found
     found.close()
 
@@ -86,11 +92,10 @@ class Seen:
 
 
 @pytest.fixture
-def consumer() -> Iterator[Seen]:
+def consumer(nobody_else_listens: None) -> Seen:
     seen = Seen()
     outbox.consume("trigger.toggle", seen)
-    yield seen
-    outbox._consumers.pop("trigger.toggle")
+    return seen
 
 
 # -- notices ----------------------------------------------------------------------------------------------------------
@@ -128,22 +133,18 @@ def test_states_are_told_only_for_tenants_that_want_them(plane: Plane, worker: F
     seen = Seen()
     asked: list[str] = []
 
-    def wanted(tenant: str) -> bool:
+    def wanted(database: Database, tenant: str) -> bool:
         asked.append(tenant)
         return len(asked) > 1
 
     outbox.consume(outbox.STATES, seen, wanted)
-    try:
-        execution_id = plane.start("one")
-        assert plane.count("outbox") == 0
-        plane.step(worker.item(worker.take()))
-        (row,) = plane.rows("SELECT payload FROM outbox")
-        told = orjson.loads(row[0])
-        assert (told["executionId"], told["flowId"], told["states"]) == (execution_id, "one", ["SUCCESS"])
-        assert set(asked) == {TENANT}
-    finally:
-        outbox._consumers.pop(outbox.STATES)
-        outbox._wanted.pop(outbox.STATES)
+    execution_id = plane.start("one")
+    assert plane.count("outbox") == 0
+    plane.step(worker.item(worker.take()))
+    (row,) = plane.rows("SELECT payload FROM outbox")
+    told = orjson.loads(row[0])
+    assert (told["executionId"], told["flowId"], told["states"]) == (execution_id, "one", ["SUCCESS"])
+    assert set(asked) == {TENANT}
 
 
 def test_the_courier_brings_notices_by_itself(plane: Plane, consumer: Seen) -> None:

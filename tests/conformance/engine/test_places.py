@@ -37,7 +37,6 @@ FLOWS = {
 @pytest.fixture
 def plane(backend: str) -> Iterator[Plane]:
     found = Plane(backend, dict(FLOWS))
-    found.advance.checked = False  # the machine's rules speak of task runs only, not yet of child executions
     yield found
     found.close()
 

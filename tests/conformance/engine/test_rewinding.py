@@ -35,7 +35,6 @@ FLOWS = {
 @pytest.fixture
 def plane(backend: str) -> Iterator[Plane]:
     found = Plane(backend, dict(FLOWS))
-    found.advance.checked = False  # the machine's rules do not speak of what was restarted yet
     yield found
     found.close()
 

@@ -193,13 +193,13 @@ def test_an_execution_stored_by_a_process_that_died_is_begun_by_the_sweeper(worl
 
 def test_tenants_without_flow_triggers_pay_nothing(world: TriggerWorld) -> None:
     world.save(flow("a"))
-    assert not flow_triggers.wanted(TENANT)
+    assert not flow_triggers.wanted(world.connection, TENANT)
     world.start("a")
     assert world.connection.execute("SELECT count(*) FROM outbox")[0][0] == 0
     world.save(flow("listener", after(OF_A)))
-    assert flow_triggers.wanted(TENANT)
+    assert flow_triggers.wanted(world.connection, TENANT)
     world.delete("listener")
-    assert not flow_triggers.wanted(TENANT)
+    assert not flow_triggers.wanted(world.connection, TENANT)
 
 
 def test_a_failed_execution_of_a_schedule_is_seen_by_flow_triggers(world: TriggerWorld) -> None:

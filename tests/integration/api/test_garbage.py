@@ -100,13 +100,6 @@ def test_a_login_with_a_nul_is_a_wrong_login(api: Api) -> None:
     assert api.raw("POST", "/login", {"username": "a\x00", "password": "b\x00"}).status_code in (400, 401)
 
 
-def test_what_is_not_supported_yet_says_so(api: Api) -> None:
-    api.create(FLOW)
-    for query in ("scheduleDate=2100-01-01T00:00:00Z", "breakpoints=a"):
-        answer = api("POST", f"/api/v1/main/executions/acme.data/hello?{query}", expect=422)
-        assert answer["code"] == "execution.unsupported"
-
-
 def test_a_draft_does_not_run(api: Api) -> None:
     api("POST", "/api/v1/main/flows?draft=true", FLOW)
     assert api("POST", "/api/v1/main/executions/acme.data/hello", expect=409)["code"] == "flow.draft"

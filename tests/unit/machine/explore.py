@@ -24,6 +24,11 @@ RETRIES = (
     {"type": "random", "minInterval": "PT1S", "maxInterval": "PT3S", "maxAttempt": 2},
 )
 CONDITIONS = ("true", "false", "{{ missing.name }}")
+LEAVES = ("Log", "Log", "Log", "Labels")
+KINDS = (
+    *("Log", "Log", "Sequential", "Parallel", "If", "ForEach", "ForEach", "Dag", "Switch", "AllowFailure", "EachSequential"),
+    *("EachParallel", "LoopUntil"),
+)
 VALUES: tuple[Any, ...] = ([], ["a"], ["a", "b", "a"], ["a", "b", "c"], ["a", "b", "c", "d"], "[1, null]")
 
 
@@ -51,9 +56,28 @@ def random_flow(random: Random) -> Flow:
         nonlocal count
         count += 1
         found: dict[str, Any] = {"id": f"t{count}"}
-        kind = "Log" if depth == 0 or count > 25 else random.choice(["Log", "Sequential", "Parallel", "If", "ForEach", "ForEach"])
+        kind = random.choice(LEAVES) if depth == 0 or count > 25 else random.choice(KINDS)
         found["type"] = TYPES[kind]
-        if kind == "Log":
+        if kind == "Labels":
+            found["labels"] = {"seen": found["id"]}
+        elif kind == "Dag":
+            names = tasks(depth - 1, 3)
+            found["tasks"] = [{"task": one, "dependsOn": [names[at - 1]["id"]] if at else []} for at, one in enumerate(names)]
+            found["concurrent"] = random.randrange(3)
+        elif kind == "Switch":
+            found["value"] = random.choice(["a", "b"])
+            found["cases"] = {"a": tasks(depth - 1, 2)}
+            if random.random() < 0.7:
+                found["defaults"] = tasks(depth - 1, 2)
+        elif kind == "LoopUntil":
+            found["condition"] = "false"
+            found["failOnMaxReached"] = random.random() < 0.3
+            found["checkFrequency"] = {"interval": "PT1S", "maxIterations": random.randrange(1, 3)}
+            found["tasks"] = tasks(depth - 1, 2)
+        elif kind.startswith("Each"):
+            found["value"] = random.choice(VALUES)
+            found["tasks"] = tasks(depth - 1, 2)
+        elif kind == "Log":
             found["message"] = "x"
             if random.random() < 0.2:
                 found["timeout"] = "PT10S"
@@ -69,7 +93,7 @@ def random_flow(random: Random) -> Flow:
         if kind == "ForEach":
             found["values"] = random.choice(VALUES)
             found["concurrencyLimit"] = random.randrange(4)
-        if kind != "Log":
+        if kind not in LEAVES:
             for handler in ("errors", "finally"):
                 if random.random() < 0.25:
                     found[handler] = tasks(depth - 1, 2)

@@ -217,6 +217,8 @@ def test_every_instant_of_sampled_days_equals_a_scan_minute_by_minute() -> None:
                 found.append(instant)
                 instant = cron.next(instant, where)
             assert found == scan(expression, stretch), f"seed {seed}: {expression} in {zone} from {start}"
+            before, last = start - timedelta(seconds=1), end - timedelta(seconds=1)
+            assert list(cron.between(before, last, where)) == found, f"seed {seed}: {expression} in {zone} between"
             back = []
             instant = cron.previous(end, where)
             while instant is not None and instant >= start:

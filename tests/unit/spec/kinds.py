@@ -9,7 +9,9 @@ from pydantic import Field
 
 from flows.machine import tasks as machine
 from flows.plugins import Catalogue, ConditionType, Dynamic, Properties, TaskKind, TaskType, TriggerKind, TriggerType
+from flows.spec.check import Known, check_flow
 from flows.spec.parse import Parsed, parse_flow
+from flows.spec.problems import Problem
 
 
 class Log(TaskType):
@@ -19,6 +21,21 @@ class Log(TaskType):
     kind: ClassVar[TaskKind] = "light"
     message: Dynamic[str | list[str]]
     level: Dynamic[Literal["INFO", "WARN"]] = "INFO"
+
+
+class ReturnOutputs(Properties):
+    """What was returned."""
+
+    value: str | None = None
+
+
+class Return(TaskType):
+    """Gives a text back."""
+
+    types = ("io.kestra.plugin.core.debug.Return",)
+    kind: ClassVar[TaskKind] = "light"
+    outputs: ClassVar[type[Properties]] = ReturnOutputs
+    format: Any = None
 
 
 class Runner(Properties):
@@ -134,7 +151,7 @@ class Not(ConditionType):
 def catalogue() -> Catalogue:
     """The machine's task types, and those above where it has none of that name."""
     known = Catalogue()
-    for task_type in (*machine.TASKS, Log, Script, Subflow, Switch, Dag, Pause, WorkingDirectory, Batches):
+    for task_type in (*machine.TASKS, Log, Return, Script, Subflow, Switch, Dag, Pause, WorkingDirectory, Batches):
         if task_type.types[0] not in known.entries:
             known.register(task_type)
     known.register_trigger(Schedule)
@@ -154,6 +171,11 @@ def read(source: str) -> Parsed:
     return parse_flow(source, CATALOGUE)
 
 
+def checked(source: str, known: Known | None = None) -> list[Problem]:
+    """All that the static check says of a source."""
+    return check_flow(source, CATALOGUE, known)
+
+
 def found(source: str) -> list[tuple[str, int | None, int | None, str]]:
-    """Code, line, column and path of every finding."""
-    return [(problem.code, problem.line, problem.column, problem.path) for problem in read(source).problems]
+    """Code, line, column and path of every finding of the static check."""
+    return [(problem.code, problem.line, problem.column, problem.path) for problem in checked(source)]

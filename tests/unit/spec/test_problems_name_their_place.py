@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flows.errors import FlowInvalid
-from tests.unit.spec.kinds import HEAD, LOG, found, read
+from tests.unit.spec.kinds import HEAD, LOG, checked, found, read
 
 TASKS = "tasks:\n" + LOG
 
@@ -48,14 +48,14 @@ tasks:
         ("flow.unknown_property", 10, 5, "tasks[0].mesage"),
         ("flow.duplicate_id", 14, 9, "tasks[1].tasks[0].id"),
         ("flow.unknown_type", 15, 15, "tasks[1].tasks[0].type"),
-        ("flow.unknown_reference", 20, None, "tasks[1].tasks[1].script"),
-        ("flow.unknown_reference", 20, None, "tasks[1].tasks[1].script"),
+        ("flow.unknown_reference", 20, 1, "tasks[1].tasks[1].script"),
+        ("flow.unknown_reference", 20, 1, "tasks[1].tasks[1].script"),
         ("flow.wrong_type", 21, 16, "tasks[1].tasks[1].count"),
         ("flow.wrong_type", 22, 15, "tasks[1].tasks[1].warn"),
         ("flow.unknown_property", 23, 37, "tasks[1].tasks[1].taskRunner.imge"),
         ("flow.wrong_value", 24, 18, "tasks[1].tasks[1].timeout"),
     ]
-    texts = [str(problem) for problem in read(source).problems]
+    texts = [str(problem) for problem in checked(source)]
     assert any("did you mean `labels`?" in text for text in texts)
     assert any("did you mean `message`?" in text for text in texts)
     assert any(
@@ -176,13 +176,13 @@ def test_texts_that_are_never_rendered_may_hold_anything() -> None:
     assert found(source) == []
 
 
-def test_misspelt_filter_and_function_are_warnings_with_the_nearest_name() -> None:
-    parsed = read(HEAD + TASKS.replace("hi", "\"{{ secrett('X') | uper }}\""))
-    assert parsed.valid
-    assert [(problem.severity, problem.message, problem.hint) for problem in parsed.problems] == [
-        ("warning", "There is no filter `uper`", "did you mean `upper`?"),
-        ("warning", "There is no function `secrett`", "did you mean `secret`?"),
-    ]
+def test_misspelt_filter_and_function_are_found_with_the_nearest_name() -> None:
+    source = HEAD + TASKS.replace("hi", "\"{{ secrett('X') | uper }}\"")
+    assert read(source).valid, "whether such a flow may be stored is another question"
+    assert {(problem.severity, problem.message, problem.hint) for problem in checked(source)} == {
+        ("error", "There is no filter `uper`", "did you mean `upper`?"),
+        ("error", "There is no function `secrett`", "did you mean `secret`?"),
+    }
 
 
 @pytest.mark.parametrize(
@@ -203,8 +203,8 @@ def test_misspelt_filter_and_function_are_warnings_with_the_nearest_name() -> No
 def test_reference_that_may_exist_gives_no_warning(message: str) -> None:
     source = (
         HEAD
-        + "inputs:\n  - {id: db.host, type: STRING}\n"
-        + TASKS
+        + "inputs:\n  - {id: db.host, type: STRING}\nvariables: {x: '{{ 1 }}'}\ntasks:\n"
+        + "  - {id: a, type: io.kestra.plugin.core.debug.Return, format: hi}\n"
         + "  - id: each\n    type: io.kestra.plugin.core.flow.ForEach\n    values: [1]\n    tasks:\n"
         + "      - {id: off, type: io.kestra.plugin.core.log.Log, message: x, disabled: true}\n"
         + f'      - {{id: say, type: io.kestra.plugin.core.log.Log, message: "{message}"}}\n'
@@ -213,11 +213,8 @@ def test_reference_that_may_exist_gives_no_warning(message: str) -> None:
 
 
 def test_outputs_of_a_subflow_are_named_in_its_own_context() -> None:
-    source = (
-        HEAD
-        + "tasks:\n  - {id: sub, type: io.kestra.plugin.core.flow.Subflow, namespace: a, flowId: b, "
-        + "outputs: {x: '{{ outputs.inner.value }}'}}\n"
-    )
+    call = "type: io.kestra.plugin.core.flow.Subflow, namespace: a, flowId: b, outputs: {x: '{{ outputs.inner.value }}'}"
+    source = HEAD + f"tasks:\n  - {{id: sub, {call}}}\n"
     assert found(source) == []
 
 

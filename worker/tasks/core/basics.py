@@ -34,7 +34,6 @@ class Log(Inline):
     types: ClassVar[tuple[str, ...]] = (
         "io.kestra.plugin.core.log.Log",
         "io.kestra.core.tasks.log.Log",
-        "io.kestra.core.tasks.debugs.Echo",
     )
     title: ClassVar[str] = "Log a message"
     examples: ClassVar[tuple[str, ...]] = (
@@ -55,7 +54,7 @@ class Log(Inline):
 class Echo(Inline):
     """The deprecated way to log: `format` instead of `message`."""
 
-    types: ClassVar[tuple[str, ...]] = ("io.kestra.plugin.core.debug.Echo",)
+    types: ClassVar[tuple[str, ...]] = ("io.kestra.plugin.core.debug.Echo", "io.kestra.core.tasks.debugs.Echo")
     title: ClassVar[str] = "Log a message (deprecated; use Log)"
     examples: ClassVar[tuple[str, ...]] = ("id: hello\ntype: io.kestra.plugin.core.debug.Echo\nformat: Hello\n",)
 
