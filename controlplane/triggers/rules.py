@@ -11,6 +11,7 @@ from threading import Lock
 from typing import Any
 
 from controlplane.catalog.engine_flows import flow_of
+from controlplane.kv.functions import kv_function
 from controlplane.triggers.rows import StateRow
 from controlplane.vault.resolver import resolve_secret
 from flows.errors import HeadraceError
@@ -126,7 +127,7 @@ def make_rule(flow: Flow, revision: int, tenant: str, trigger_id: str) -> Rule:
 
 
 def functions_of(tenant: str, namespace: str) -> dict[str, Callable[..., Any]]:
-    """Functions of the expressions in triggers: the clock, chance, and the secrets of the flow's namespace."""
+    """Functions of the expressions in triggers: the clock, chance, secrets and keys of the flow's namespace."""
 
     def secret(name: Any, *_: Any, **__: Any) -> str:
         value = resolve_secret(tenant, namespace, str(name))
@@ -134,7 +135,7 @@ def functions_of(tenant: str, namespace: str) -> dict[str, Callable[..., Any]]:
             raise SecretMissing(f"secret {name!r} is not set for namespace {namespace}")
         return value
 
-    return {**make_ambient(lambda: datetime.now(UTC), Random()), "secret": secret}
+    return {**make_ambient(lambda: datetime.now(UTC), Random()), "secret": secret, "kv": kv_function(tenant, namespace)}
 
 
 def forget_rules() -> None:
