@@ -46,7 +46,9 @@ def explain_trigger(row: StateRow, world: World) -> list[dict[str, Any]]:
             if row.evaluation_id is not None:
                 reasons.append(
                     _reason(
-                        "realtime.listens", f"worker {row.worker_id} listens; an event starts an execution", worker=row.worker_id
+                        "realtime.listens",
+                        f"worker {row.worker_id} listens; an event starts an execution",
+                        workerId=row.worker_id,
                     )
                 )
         case "flow":

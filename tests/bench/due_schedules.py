@@ -58,7 +58,7 @@ def database_url(postgresql: bool) -> Iterator[str]:
 
 
 def plane(size: int, url: str, told: Connection) -> None:
-    """The plane's process: saves `size` flows, lets all be due at one instant, which it tells, and runs until it is told to end."""
+    """The plane's process: saves `size` flows, lets all be due at one instant, which it tells, and runs until told to end."""
     import django
 
     django.setup()

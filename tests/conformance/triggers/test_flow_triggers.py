@@ -161,13 +161,13 @@ def test_a_notice_cut_off_before_its_commit_is_delivered_again_and_starts_one(wo
     world.connection.execute("DELETE FROM execution WHERE flow_id = 'listener'")
     world.connection.execute("DELETE FROM trigger_firing")
 
-    def dies() -> None:
+    def cut_off() -> None:
         with world.connection.transaction():
             flow_triggers.on_notice(world.connection, world.notice(upstream, "a", "SUCCESS"))
             raise RuntimeError("the process dies here")
 
     with pytest.raises(RuntimeError):
-        dies()
+        cut_off()
     assert world.executions("listener") == []
     world.notify(upstream, "a", "SUCCESS")
     assert len(world.executions("listener")) == 1

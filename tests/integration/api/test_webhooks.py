@@ -161,9 +161,9 @@ def test_the_first_of_several_webhooks_with_the_key_is_called(api: Api, engine: 
 
 def test_a_repeated_call_with_the_same_idempotency_key_gets_the_first_answer(api: Api, engine: Any) -> None:
     api.create(HOOK)
-    once: dict[str, Any] = {"headers": {"Idempotency-Key": "delivery-1"}}
-    first = Api()("POST", PATH, {"n": 1}, **once)
-    again = Api()("POST", PATH, {"n": 1}, **once)
+    once = {"Idempotency-Key": "delivery-1"}
+    first = Api()("POST", PATH, {"n": 1}, headers=once)
+    again = Api()("POST", PATH, {"n": 1}, headers=once)
     assert again["id"] == first["id"]
     assert Api()("POST", PATH, {"n": 1}, headers={"Idempotency-Key": "delivery-2"})["id"] != first["id"]
 
@@ -173,13 +173,13 @@ def test_a_signed_webhook_takes_signed_calls_only_and_each_delivery_once(api: Ap
     body = b'{"action":"opened"}'
     signature = "sha256=" + hmac.new(b"hush", body, hashlib.sha256).hexdigest()
     Api()("POST", PATH, body, kind="application/json", expect=401)
-    wrong: dict[str, Any] = {"headers": {"X-Hub-Signature-256": "sha256=" + "0" * 64}}
-    answer = Api()("POST", PATH, body, kind="application/json", expect=401, **wrong)
+    wrong = {"X-Hub-Signature-256": "sha256=" + "0" * 64}
+    answer = Api()("POST", PATH, body, kind="application/json", expect=401, headers=wrong)
     assert answer["code"] == "webhook.signature"
     assert "hush" not in answer["message"]
-    right: dict[str, Any] = {"headers": {"X-Hub-Signature-256": signature, "X-GitHub-Delivery": "d-1"}}
-    first = Api()("POST", PATH, body, kind="application/json", **right)
-    assert Api()("POST", PATH, body, kind="application/json", **right)["id"] == first["id"]
+    right = {"X-Hub-Signature-256": signature, "X-GitHub-Delivery": "d-1"}
+    first = Api()("POST", PATH, body, kind="application/json", headers=right)
+    assert Api()("POST", PATH, body, kind="application/json", headers=right)["id"] == first["id"]
 
 
 def test_a_webhook_that_waits_answers_with_the_outputs(api: Api, engine: Any) -> None:

@@ -7,4 +7,5 @@ from worker.tasks.http.tasks import Download, Request
 from worker.tasks.http.watch import Trigger
 
 TASKS: tuple[type[TaskType], ...] = (Request, Download)
+__all__ = ["TASKS", "TRIGGERS", "Download", "Request", "Trigger"]
 TRIGGERS: tuple[type[TriggerType], ...] = (Trigger,)
