@@ -58,6 +58,8 @@ def empty(backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     from controlplane.accounts.access import forget_tenants
     from controlplane.accounts.authentication import forget_credentials
     from controlplane.catalog import queries
+    from controlplane.triggers.flow_triggers import _drop
+    from controlplane.triggers.rules import forget_rules
 
     monkeypatch.setattr(settings, "HEADRACE_DATA", tmp_path / "data")
     tables = ", ".join(f'"{model._meta.db_table}"' for model in apps.get_models())
@@ -70,6 +72,8 @@ def empty(backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     forget_tenants()
     forget_credentials()
     queries._loaded.clear()
+    forget_rules()
+    _drop("main")
     yield
     connection.close()
 
