@@ -1,4 +1,4 @@
-"""The numbered traps of execution-semantics §15, a test each. Trap 25, a flow never triggers itself, is with the Flow triggers."""
+"""The numbered traps of execution-semantics §15, a test each. Trap 25, no flow triggers itself, is with the Flow triggers."""
 
 from __future__ import annotations
 
