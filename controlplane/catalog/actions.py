@@ -11,6 +11,7 @@ import orjson
 from django.db import IntegrityError, transaction
 
 from controlplane.accounts.actor import Actor
+from controlplane.catalog.known import TenantKnown
 from controlplane.catalog.models import Flow as FlowRow
 from controlplane.catalog.models import FlowRevision
 from controlplane.catalog.queries import current_flows, find_flow, flow_json, flow_missing, label_list, problem_json
@@ -23,7 +24,7 @@ from controlplane.platform.rendering import dump
 from controlplane.triggers.sync import flow_deleted, flow_saved
 from flows.spec.check import check_reading
 from flows.spec.model import Flow
-from flows.spec.parse import parse_flow, read_flow
+from flows.spec.parse import Reading, parse_flow, read_flow
 from wire.plugins import discover
 
 
@@ -221,12 +222,16 @@ def delete_revisions(tenant: str, namespace: str, flow_id: str, numbers: Sequenc
 
 def validate_sources(tenant: str, sources: Sequence[str]) -> list[dict[str, Any]]:
     """One row per document, in order. `constraints` exists only when there is an error."""
-    return [_validated(tenant, index, source) for index, source in enumerate(sources)]
+    readings = [read_flow(source, discover()) for source in sources]
+    known = TenantKnown(tenant, [reading.parsed.flow for reading in readings if reading.parsed.flow is not None])
+    return [
+        _validated(tenant, index, source, reading, known)
+        for index, (source, reading) in enumerate(zip(sources, readings, strict=True))
+    ]
 
 
-def _validated(tenant: str, index: int, source: str) -> dict[str, Any]:
-    reading = read_flow(source, discover())
-    parsed, problems = reading.parsed, check_reading(reading)
+def _validated(tenant: str, index: int, source: str, reading: Reading, known: TenantKnown) -> dict[str, Any]:
+    parsed, problems = reading.parsed, check_reading(reading, known)
     # What would refuse the source when it is stored; the rest of the check advises.
     errors = [problem for problem in parsed.problems if problem.severity == "error"]
     flow_id = parsed.flow.id if parsed.flow is not None else mentioned(source, "id")

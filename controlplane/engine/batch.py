@@ -8,7 +8,6 @@ flows (`concurrency`). Nothing is locked twice, so nothing deadlocks.
 from __future__ import annotations
 
 import logging
-import random
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -25,8 +24,9 @@ from controlplane.engine.lookups import StoredLookups
 from controlplane.engine.proofs import Proofs
 from controlplane.engine.store import Key
 from controlplane.platform.database import DatabaseError, Row
+from controlplane.vault.encryption import encrypt_for
+from controlplane.vault.functions import plane_functions
 from flows.errors import HeadraceError
-from flows.expressions.ambient import make_ambient
 from flows.machine import invariants
 from flows.machine.children import rerun_of
 from flows.machine.decide import decide
@@ -208,7 +208,7 @@ class Batch:
             self.timed.add(key)
         if key not in self.new and key not in self.edited and (isinstance(event, SetLabels) or item_rewinds(item) or edits(flow)):
             self.edited[key] = store.execution_edited_row(execution)
-        world = self.world(flow)
+        world = self.world(key[0], flow)
         if item is not None and item.rewinds is not None:
             rewinding.carry_out(self, item, execution, effects, world)
         else:
@@ -268,7 +268,7 @@ class Batch:
             raise found
         return found
 
-    def world(self, flow: Flow) -> World:
+    def world(self, tenant: str, flow: Flow) -> World:
         """What a decision may know."""
         return World(
             flow=flow,
@@ -276,7 +276,8 @@ class Batch:
             new_id=new_id,
             random=self.advance.random.random,
             lookup=StoredLookups(self.database, self.executions, self.effects, self.flush_removed),
-            functions=_functions(self.now // 1_000_000),
+            functions=_functions(self.now // 1_000_000, tenant, flow.namespace),
+            encrypt=encrypt_for(tenant),
         )
 
     def _tell_off(self, item: Item) -> None:
@@ -491,10 +492,10 @@ def edits(flow: Flow) -> bool:
     return bool(flow.sla) or any(task.kind == "updating" for task in flow.walk())
 
 
-@lru_cache(maxsize=4)
-def _functions(second: int) -> dict[str, Callable[..., Any]]:
-    """Clock and chance for the small expressions the control plane evaluates; the same within a second."""
-    return dict(make_ambient(lambda: datetime.fromtimestamp(second, UTC), random.Random()))
+@lru_cache(maxsize=256)
+def _functions(second: int, tenant: str, namespace: str) -> dict[str, Callable[..., Any]]:
+    """What the small expressions the control plane evaluates may call; the clock stands still within a second."""
+    return plane_functions(tenant, namespace, datetime.fromtimestamp(second, UTC))
 
 
 def _metric_values(metric: Any) -> tuple[Any, ...]:

@@ -27,13 +27,13 @@ def compose(batch: Batch, parent: Execution, wanted: ChildWanted) -> tuple[Execu
         if wanted.revision is not None and pinned:
             revision = wanted.revision
             flow = batch.advance.load_flow(*key, revision)
-    functions = batch.world(flow).functions
+    world = batch.world(parent.tenant, flow)
     roots = {
         "flow": {"id": wanted.flow_id, "namespace": wanted.namespace, "revision": revision, "tenantId": parent.tenant},
         "vars": flow.variables,
     }
 
     def scope(inputs: Mapping[str, Any]) -> Scope:
-        return Scope({**roots, "inputs": inputs}, functions)
+        return Scope({**roots, "inputs": inputs}, world.functions)
 
-    return child_execution(wanted, parent, flow, revision, batch.now, scope), flow, pinned
+    return child_execution(wanted, parent, flow, revision, batch.now, scope, world.encrypt), flow, pinned

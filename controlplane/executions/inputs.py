@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from random import SystemRandom
 from typing import Any, TypeAlias
 
 from django.core.files.uploadedfile import UploadedFile
 
 from controlplane.files import storage
-from controlplane.kv.functions import kv_function
 from controlplane.platform.errors import Invalid
 from controlplane.vault.encryption import encrypt_for
+from controlplane.vault.functions import plane_functions
 from flows.expressions import Scope
-from flows.expressions.ambient import make_ambient
 from flows.spec.inputs import ResolvedInput, look_at_inputs, resolve_inputs
 from flows.spec.model import Flow, Input
 
@@ -37,7 +35,7 @@ class Place:
         """What an expression in a default, a condition or a check sees."""
         moment = datetime.now(UTC)
         flow = {"id": self.flow_id, "namespace": self.namespace, "revision": self.revision, "tenantId": self.tenant}
-        functions = {**make_ambient(lambda: moment, SystemRandom()), "kv": kv_function(self.tenant, self.namespace)}
+        functions = plane_functions(self.tenant, self.namespace, moment)
         return Scope({"flow": flow, "vars": self.variables, "inputs": inputs}, functions)
 
 

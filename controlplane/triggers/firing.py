@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from random import Random
 from typing import Any
 
 from controlplane.catalog.engine_flows import flow_of
@@ -19,9 +18,10 @@ from controlplane.engine.items import Item
 from controlplane.triggers.rows import StateRow
 from controlplane.triggers.rules import Rule, labels_list
 from controlplane.triggers.settling import Settlement
+from controlplane.vault.encryption import encrypt_for
+from controlplane.vault.functions import plane_functions
 from flows.errors import HeadraceError
 from flows.expressions import Scope
-from flows.expressions.ambient import make_ambient
 from flows.schedule.facts import CORRELATION, FlowFacts, iso, trigger_key
 from flows.schedule.state import Firing
 from flows.spec.inputs import resolve_inputs
@@ -79,10 +79,14 @@ def execution_item(facts: FlowFacts, trigger: Trigger, flow: Flow | None, wanted
 
 def typed_inputs(flow: Flow, facts: FlowFacts, wanted: Wanted) -> dict[str, Any]:
     """Inputs of the flow's types, defaults filled in. Raises InputInvalid, ExpressionError."""
-    moment = datetime.now(UTC)
-    functions = make_ambient(lambda: moment, Random())
+    functions = plane_functions(facts.tenant, flow.namespace, datetime.now(UTC))
     roots = {**facts.roots(), "trigger": dict(wanted.variables)}
-    return resolve_inputs(flow.inputs, dict(wanted.inputs), lambda inputs: Scope({**roots, "inputs": inputs}, functions))
+    return resolve_inputs(
+        flow.inputs,
+        dict(wanted.inputs),
+        lambda inputs: Scope({**roots, "inputs": inputs}, functions),
+        encrypt=encrypt_for(facts.tenant),
+    )
 
 
 def all_labels(facts: FlowFacts, trigger: Trigger, correlation: str | None, execution_id: str) -> dict[str, str]:

@@ -12,6 +12,7 @@ from flows.errors import HeadraceError
 from flows.machine.effects import ChildWanted
 from flows.machine.execution import Execution
 from flows.machine.states import State
+from flows.spec.input_types import Encrypt
 from flows.spec.inputs import ScopeFactory, resolve_inputs
 from flows.spec.model import Flow
 
@@ -25,7 +26,13 @@ class ChildImpossible(HeadraceError):
 
 
 def child_execution(
-    wanted: ChildWanted, parent: Execution, flow: Flow, revision: int, now: int, scope_factory: ScopeFactory
+    wanted: ChildWanted,
+    parent: Execution,
+    flow: Flow,
+    revision: int,
+    now: int,
+    scope_factory: ScopeFactory,
+    encrypt: Encrypt | None = None,
 ) -> Execution:
     """The child in CREATED, its inputs checked and typed. `flow`: the child's, in that revision; of a Loop the parent's own.
 
@@ -35,7 +42,7 @@ def child_execution(
         return _iteration(wanted, parent, now)
     if flow.disabled:
         raise ChildImpossible(f"flow {wanted.namespace}.{wanted.flow_id} is disabled; enable it to run it", code="flow.disabled")
-    inputs = resolve_inputs(flow, wanted.inputs, scope_factory) if flow.inputs else {}
+    inputs = resolve_inputs(flow, wanted.inputs, scope_factory, encrypt=encrypt) if flow.inputs else {}
     variables = {
         "executionId": parent.id,
         "namespace": parent.namespace,

@@ -76,6 +76,26 @@ def test_validation_is_always_200_with_one_row_per_document(api: Api) -> None:
     assert rows[2]["constraints"]
 
 
+def test_validation_knows_the_flows_keys_files_and_secrets_of_the_tenant(api: Api) -> None:
+    api.create(FLOW)
+    source = """\
+id: caller
+namespace: acme.data
+tasks:
+  - {id: there, type: io.kestra.plugin.core.flow.Subflow, namespace: acme.data, flowId: hello}
+  - {id: gone, type: io.kestra.plugin.core.flow.Subflow, namespace: acme.data, flowId: nowhere}
+  - {id: key, type: io.kestra.plugin.core.log.Log, message: "{{ kv('no_such_key') }}"}
+  - {id: hush, type: io.kestra.plugin.core.log.Log, message: "{{ secret('NO_SUCH_SECRET') }}"}
+  - {id: file, type: io.kestra.plugin.core.log.Log, message: "{{ read('no/such.sql') }}"}
+"""
+    (row,) = api("POST", f"{BASE}/validate", source)
+    said = " ".join(row["warnings"])
+    for name in ("nowhere", "no_such_key", "NO_SUCH_SECRET", "no/such.sql"):
+        assert name in said, row
+    assert "flowId: hello" not in said
+    assert len(row["warnings"]) == 4
+
+
 def test_outdated_compares_the_written_with_the_stored_revision(api: Api) -> None:
     api.create(FLOW)
     for written, outdated in ((2, False), (1, True), (7, True)):
