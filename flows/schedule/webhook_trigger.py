@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from flows.plugins import Properties, TriggerKind, TriggerType
+from flows.schedule.conditions import MultipleCondition
 from flows.schedule.signatures import Verification
+from flows.spec.dialects import present_types
 
 
 class WebhookOutputs(Properties):
@@ -60,3 +62,12 @@ verification:
     """With `wait`: answer with the outputs of the flow."""
     response_content_type: str = "application/json"
     verification: Verification | None = None
+
+    @field_validator("conditions")
+    @classmethod
+    def _no_multiple(cls, value: list[dict[str, Any]] | None) -> list[dict[str, Any]] | None:
+        for condition in value or []:
+            written = condition.get("type")
+            if isinstance(written, str) and not set(present_types(written)).isdisjoint(MultipleCondition.types):
+                raise ValueError("invalid webhook: conditions of type MultipleCondition are not supported")
+        return value
