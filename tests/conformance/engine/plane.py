@@ -250,6 +250,7 @@ class Plane:
                 assert free + held == worker.light, f"{free} slots free, {held} attempts held, {worker.light} slots in all"
 
     def close(self) -> None:
+        self.engine.courier.stop()
         with contextlib.suppress(Exception):  # a test may have broken it on purpose
             self.connection.close()
 
