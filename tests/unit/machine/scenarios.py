@@ -327,6 +327,10 @@ def for_each_item_runs_one_execution_for_each_batch() -> None:
     assert outputs["iterations"] == {"CREATED": 0, "RUNNING": 0, "SUCCESS": 3}
     assert outputs["numberOfBatches"] == 3
     assert len(done.files[outputs["subflowOutputsBaseUri"]]) == 3
+    causes = [held.execution.cause for name, held in done.executions.items() if name != "execution"]
+    assert [cause and (cause["kind"], cause["executionId"], cause["index"]) for cause in causes] == [
+        ("item", "execution", index) for index in range(3)
+    ]
     failing = run(source, {"t": [FAIL]}, beside=[child], files=files)
     same(failing, "FAILED\n  each FAILED\n    each_split SUCCESS\n    each_items FAILED")
     assert len(failing.executions) == 4, "all children are started and waited for"
@@ -356,6 +360,11 @@ def a_loop_gives_the_outputs_of_its_iterations_in_order() -> None:
     assert [entry["outputs"]["up"] for entry in outputs["outputs"]] == ["pA-0", "pB-1"]
     kinds = [held.execution.kind for held in done.executions.values()]
     assert kinds == ["NORMAL", "LOOP", "LOOP"]
+    causes = [held.execution.cause for held in done.executions.values()][1:]
+    assert [cause and (cause["kind"], cause["taskId"], cause["index"]) for cause in causes] == [
+        ("loop", "loop", 0),
+        ("loop", "loop", 1),
+    ]
 
 
 @story
