@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from controlplane.kv import store
 from flows.errors import ExpressionError
 
 
@@ -17,6 +16,10 @@ def kv_function(tenant: str, namespace: str) -> Callable[..., Any]:
     home = namespace
 
     def kv(key: Any, namespace: Any = None, errorOnMissing: Any = True) -> Any:  # noqa: N803 - spelt as in templates
+        from controlplane.kv import (
+            store,  # its models need a set-up Django; the engine, which is imported without, only makes this
+        )
+
         own = namespace is None or namespace == home
         try:
             return store.get(tenant, home if own else str(namespace), str(key), inherit=own).value

@@ -24,8 +24,9 @@ from controlplane.triggers.firing import Wanted, all_labels, due_key, execution_
 from controlplane.triggers.models import Firing, TriggerState
 from controlplane.triggers.queries import rows_of
 from controlplane.triggers.rows import StateRow, dump
-from controlplane.triggers.rules import Rule, functions_of, rule_of
+from controlplane.triggers.rules import Rule, rule_of
 from controlplane.triggers.settling import Settlement
+from controlplane.vault.functions import plane_functions
 from flows.errors import HeadraceError
 from flows.expressions import Scope, render_value
 from flows.schedule.facts import iso
@@ -224,7 +225,7 @@ def _item(row: StateRow, rule: Rule, said: gateway.Evaluated, execution_id: str,
     failure: dict[str, str] | None = None
     inputs: dict[str, Any] = {}
     try:
-        scope = Scope({**rule.facts.roots(), "trigger": variables}, functions_of(row.tenant_id, row.namespace))
+        scope = Scope({**rule.facts.roots(), "trigger": variables}, plane_functions(row.tenant_id, row.namespace))
         inputs = render_value(dict(rule.trigger.inputs), scope)
     except HeadraceError as error:
         failure = {"code": error.code, "message": str(error)}

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from random import Random
 from threading import Lock
 from typing import Any
 
 from controlplane.catalog.engine_flows import flow_of
-from controlplane.kv.functions import kv_function
 from controlplane.triggers.rows import StateRow
-from controlplane.vault.resolver import resolve_secret
+from controlplane.vault.functions import plane_functions
 from flows.errors import HeadraceError
-from flows.expressions.ambient import make_ambient
 from flows.plugins import ConditionType
 from flows.schedule.conditions import ask
 from flows.schedule.context import ConditionContext
@@ -44,12 +40,6 @@ class ConditionRaised(HeadraceError):
         super().__init__(failure.message, code=failure.code)
 
 
-class SecretMissing(HeadraceError):
-    """A trigger names a secret that nobody holds."""
-
-    code = "secret.missing"
-
-
 @dataclass(frozen=True, slots=True)
 class Rule:
     """A trigger with what is known of its flow. One of `schedule`, `webhook` and `follows` is there for these kinds;
@@ -68,7 +58,7 @@ class Rule:
         """Whether conditions and `when` hold; `variables`: `trigger.*`. Raises ConditionRaised."""
         if not self.conditions and self.trigger.when is None:
             return True
-        functions = functions_of(self.facts.tenant, self.facts.namespace)
+        functions = plane_functions(self.facts.tenant, self.facts.namespace)
         roots = {**self.facts.roots(), "trigger": dict(variables)}
         context = ConditionContext(self.facts, roots, None, functions)
         verdict = ask(self.conditions, context)
@@ -113,7 +103,7 @@ def make_rule(flow: Flow, revision: int, tenant: str, trigger_id: str) -> Rule:
         raise TriggerGone(f"flow {flow.namespace}.{flow.id}, revision {revision}, has no trigger {trigger_id}")
     facts = FlowFacts.of(flow, revision, tenant)
     register = discover().conditions
-    server = Server(functions=functions_of(tenant, flow.namespace))
+    server = Server(functions=plane_functions(tenant, flow.namespace))
     given = bool(flow.inputs)
     match trigger.kind:
         case "schedule":
@@ -124,18 +114,6 @@ def make_rule(flow: Flow, revision: int, tenant: str, trigger_id: str) -> Rule:
             return Rule(trigger, facts, given, follows=FlowTriggerRule.of(trigger, facts, server, register))
         case _:
             return Rule(trigger, facts, given, conditions=conditions_of(trigger, register))
-
-
-def functions_of(tenant: str, namespace: str) -> dict[str, Callable[..., Any]]:
-    """Functions of the expressions in triggers: the clock, chance, secrets and keys of the flow's namespace."""
-
-    def secret(name: Any, *_: Any, **__: Any) -> str:
-        value = resolve_secret(tenant, namespace, str(name))
-        if value is None:
-            raise SecretMissing(f"secret {name!r} is not set for namespace {namespace}")
-        return value
-
-    return {**make_ambient(lambda: datetime.now(UTC), Random()), "secret": secret, "kv": kv_function(tenant, namespace)}
 
 
 def forget_rules() -> None:

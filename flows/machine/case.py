@@ -18,7 +18,7 @@ from flows.errors import ExpressionError, HeadraceError
 from flows.expressions import Scope, evaluate_value, names_in
 from flows.machine import context
 from flows.machine.effects import Effects, HandOut
-from flows.machine.house import House
+from flows.machine.house import House, opened
 from flows.machine.orders import type_name
 from flows.machine.simulate import EVENTS_MAX, Answer, Player, echo, outline
 from flows.machine.states import FROZEN, State
@@ -228,7 +228,7 @@ def run_case(
     def value_of(written: Any) -> Any:
         world = house._world(flow, Effects(), held)
         found = context.variables(names_in(written), world, execution)
-        return evaluate_value(written, Scope(found, available))
+        return evaluate_value(written, Scope(opened(found), available))
 
     checked: list[Checked] = []
     if execution.state is not case.expected_state:

@@ -34,6 +34,7 @@ from flows.machine.events import (
 from flows.machine.execution import Execution, TaskRun
 from flows.machine.states import State
 from flows.machine.world import Iteration, World
+from flows.spec.input_types import is_encrypted
 from flows.spec.inputs import resolve_inputs
 from flows.spec.model import Concurrency, Flow
 
@@ -77,7 +78,6 @@ class House:
         slots: int | None = None,
         checked: bool = True,
         now: int = 0,
-        encrypt: Callable[[str], Any] | None = None,
     ) -> None:
         self.flows: dict[FlowKey, Flow] = {(flow.namespace, flow.id): flow for flow in flows}
         self.worker = worker
@@ -141,7 +141,9 @@ class House:
         if flow.disabled:
             raise ChildImpossible(f"flow {flow.namespace}.{flow.id} is disabled; enable it to run it", code="flow.disabled")
         identity = execution_id or self.new_id("execution")
-        values = dict(inputs or {}) if resolved else resolve_inputs(flow, inputs or {}, self._scope_factory(flow))
+        values = (
+            dict(inputs or {}) if resolved else resolve_inputs(flow, inputs or {}, self._scope_factory(flow), encrypt=_unsealed)
+        )
         found = {name: value for name, value in flow.labels.items() if not name.startswith("system.")}
         found.update(labels)
         found.setdefault(CORRELATION, identity)
@@ -304,6 +306,7 @@ class House:
     def _take(self, run_id: str) -> None:
         """The workers take a hand-out."""
         hand_out = self.waiting.pop(run_id)
+        hand_out.context = opened(hand_out.context)
         self.held[run_id] = hand_out
         execution = self.executions[self._owner[run_id]].execution
         for at, event in self.worker.take(self, execution, hand_out):
@@ -336,7 +339,7 @@ class House:
                         f"there is no flow {wanted.namespace}.{wanted.flow_id}; create it, or mend the task's `flowId`",
                         code="flow.missing",
                     )
-                child = child_execution(wanted, execution, flow, 1, self.now, self._scope_factory(flow))
+                child = child_execution(wanted, execution, flow, 1, self.now, self._scope_factory(flow), _unsealed)
                 self._adopt(child, flow)
         except HeadraceError as error:
             if isinstance(error, MachineError):
@@ -405,12 +408,26 @@ class House:
 
     def _world(self, flow: Flow, effects: Effects, held: Held) -> World:
         memory = _Memory(self, held, effects)
-        return World(flow, self.now, self.new_id, self.random.random, memory, self.functions, self.roots)
+        return World(flow, self.now, self.new_id, self.random.random, memory, self.functions, self.roots, encrypt=_unsealed)
 
     def new_id(self, kind: str = "run") -> str:
         """The next identifier."""
         self._ids += 1
         return f"{kind}{self._ids:06d}"
+
+
+def _unsealed(text: str) -> str:
+    """Nothing leaves this process, so a secret keeps its form and needs no key."""
+    return text
+
+
+def opened(value: Any) -> Any:
+    """A value with the secrets in it as texts, as a worker gets them when it renders."""
+    if is_encrypted(value):
+        return value["value"]
+    if isinstance(value, dict):
+        return {name: opened(one) for name, one in value.items()}
+    return [opened(one) for one in value] if isinstance(value, list) else value
 
 
 def _all(held: Held) -> list[TaskRun]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from flows.expressions.outside import OUTSIDE
 from flows.expressions.registry import FILTERS, FUNCTIONS, TESTS
 from flows.plugins import NoOutputs, TaskType
 from flows.spec.check.mentions import Called, Mention
@@ -21,41 +22,6 @@ from flows.spec.faults import Findings, Path, nearest, property_names
 from flows.spec.model import Input
 from flows.spec.source import ListNode, MapNode, ScalarNode
 from flows.spec.templates import spot
-
-OUTSIDE_FUNCTIONS = frozenset(
-    [
-        "now",
-        "secret",
-        "kv",
-        "credential",
-        "read",
-        "fileURI",
-        "fileSize",
-        "fileExists",
-        "isFileEmpty",
-        "fileEmpty",
-        "encrypt",
-        "decrypt",
-        "uuid",
-        "id",
-        "ksuid",
-        "nanoId",
-        "randomPort",
-        "randomInt",
-        "iterationOutput",
-        "loopOutputs",
-        "errorLogs",
-        "http",
-        "appLink",
-        "env",
-        "fromIon",
-        "isPublicHoliday",
-    ]
-)
-"""Functions that a scope may supply; the core register has the others."""
-
-OUTSIDE_FILTERS = frozenset({"jq", "toIon"})
-"""Filters of the language that may be supplied by a plug-in."""
 
 FIXED: Mapping[str, frozenset[str]] = {
     "flow": frozenset({"id", "namespace", "revision", "tenantId"}),
@@ -157,8 +123,8 @@ class References:
     def call(self, call: Called, reader: Reader, node: ScalarNode, path: Path) -> None:
         """Checks the name of a function, filter or test."""
         known: Iterable[str] = {
-            "function": FUNCTIONS.keys() | OUTSIDE_FUNCTIONS,
-            "filter": FILTERS.keys() | OUTSIDE_FILTERS,
+            "function": FUNCTIONS.keys() | OUTSIDE.keys(),
+            "filter": FILTERS.keys(),
             "test": TESTS.keys() | {"defined"},
         }[call.kind]
         if call.name not in known:

@@ -92,6 +92,26 @@ def test_a_trigger_and_inputs_may_be_given() -> None:
     assert found.outcome == "SUCCESS", found
 
 
+def test_a_secret_input_is_there_for_tasks_and_assertions() -> None:
+    text = """
+id: hush
+namespace: company.team
+inputs: [{id: password, type: SECRET}]
+tasks: [{id: use, type: io.kestra.plugin.core.debug.Return, format: "<{{ inputs.password }}>"}]
+"""
+    case = {
+        "id": "one",
+        "fixtures": {"inputs": {"password": "abc"}},
+        "assertions": [
+            {"value": "{{ outputs.use.value }}", "equalTo": "<abc>"},
+            {"value": "{{ inputs.password }}", "equalTo": "abc"},
+        ],
+    }
+    suite = read_suite({"id": "t", "namespace": "company.team", "flowId": "hush", "testCases": [case]})
+    (found,) = run_suite(suite, parse_flow(text, discover()).require())
+    assert found.outcome == "SUCCESS", found
+
+
 def test_disabled_cases_are_skipped() -> None:
     assert [one.outcome for one in results("- {id: idle, disabled: true}")] == ["SKIPPED"]
 
