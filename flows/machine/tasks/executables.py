@@ -158,18 +158,6 @@ class LoopOutputs(Properties):
     uri: str | None = None
 
 
-class LoopOutput(Properties):
-    """A typed value each iteration gives."""
-
-    id: str
-    type: str | None = None
-    value: Any = None
-    description: str | None = None
-    display_name: str | None = None
-    required: bool = True
-    item_type: str | None = None
-
-
 class Loop(TaskType):
     """Runs its tasks for each value, every iteration as an execution of its own (execution-semantics §7.3, the 2.0 loop).
 
